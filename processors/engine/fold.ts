@@ -1,0 +1,54 @@
+import type { Assignment, Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
+
+/** Dense number of a key within one owned partition. */
+export type Slot = number;
+
+/** What every event of a fold carries besides its record's fields. */
+export interface Coordinates {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** What a fold may say. The engine encodes it, places it into its topic under the host's key, and adds it to the digests. */
+export type Outgoing = { readonly topic: 'verdicts'; readonly record: 'Verdict'; readonly value: Verdict };
+
+/** One object per engine, reused for every call. */
+export interface World {
+  /** The host's clock: newest event time seen, moved on by ticks. */
+  readonly now: Micros;
+  /** The event lies before the host's clock. How far is too far is the policy's to say. */
+  readonly late: boolean;
+  /** Where the record that is being handled stands: the event itself, or the event or tick that let a timer fire. */
+  readonly coordinates: Coordinates;
+  /** Records of the event's stream that never came, before this one. 0 as a rule. */
+  readonly missing: number;
+  emit(output: Outgoing): void;
+  /** Wakes this key at `at`; the same id again replaces the timer. */
+  wake(at: Micros, id: number): void;
+  sleep(id: number): void;
+}
+
+/**
+ * Pure meaning. May change its own `state`, must not keep `event` (its objects are reused); no clock, I/O or randomness.
+ * `Types` are the record types that it wants; others in its topic are passed over.
+ */
+export interface Fold<Types extends RecordName, State> {
+  readonly name: string;
+  readonly version: number;
+  readonly topic: string;
+  /** Decode only these fields of these types. */
+  readonly fields: { readonly [T in Types]: readonly (keyof Records[T])[] };
+  /** The only place where a key is a string. */
+  initial(host: string): State;
+  step(state: State, type: Types, event: Records[Types], world: World): State;
+  /** A timer set by `wake` is due. `world.now` is its deadline. */
+  timer(state: State, id: number, world: World): State;
+  /** A tick passed; timers due by it have fired already. */
+  tick?(state: State, tick: Tick, world: World): State;
+  /** Partition-wide records (assignments). Called once per record, before any later event of the partition. */
+  broadcast?(record: Assignment): void;
+  encode(state: State): Buffer;
+  /** Throws SNAPSHOT_FOREIGN on another version or another machine. */
+  decode(host: string, bytes: Buffer): State;
+}
