@@ -40,10 +40,10 @@ export interface Parameter {
   readonly name: string;
   readonly type: ValueType;
   readonly kind: ValueKind;
-  /** int, uint, enum, bool (0 or 1), within 2^53 */
+  /** int, uint, enum, bool (0 or 1), within 2^52 */
   readonly int: number | null;
   readonly real: number | null;
-  /** string; enum name; hash in hex; an integer beyond 2^53 in decimal; why unavailable */
+  /** string; enum name; hash in hex; an integer beyond 2^52 in decimal; why unavailable */
   readonly text: string | null;
 }
 
