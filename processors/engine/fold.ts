@@ -10,9 +10,6 @@ export interface Coordinates {
   readonly offset: number;
 }
 
-/** What a fold may say. The engine encodes it, places it into its topic under the host's key, and adds it to the digests. */
-export type Outgoing = { readonly topic: 'verdicts'; readonly record: 'Verdict'; readonly value: Verdict };
-
 /** One object per engine, reused for every call. */
 export interface World {
   /** The host's clock: newest event time seen, moved on by ticks. */
@@ -21,9 +18,14 @@ export interface World {
   readonly late: boolean;
   /** Where the record that is being handled stands: the event itself, or the event or tick that let a timer fire. */
   readonly coordinates: Coordinates;
+  /** Stream (hex) and seq of that record; empty and −1 for a tick. */
+  readonly stream: string;
+  readonly seq: number;
+  /** Number of the tick that is being handled, null for an event. */
+  readonly tick: number | null;
   /** Records of the event's stream that never came, before this one. 0 as a rule. */
   readonly missing: number;
-  emit(output: Outgoing): void;
+  emit(verdict: Verdict, supersedes?: Verdict): void;
   /** Wakes this key at `at`; the same id again replaces the timer. */
   wake(at: Micros, id: number): void;
   sleep(id: number): void;

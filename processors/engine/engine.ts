@@ -1,0 +1,417 @@
+import type { Batch, Commit, Output, Snapshot } from '../../infra/log/event-log.js';
+import type { SchemaTable } from '../../schemas/codec.js';
+import { encodeRecord } from '../../schemas/codec.js';
+import { AttestreamError, type ErrorCode } from '../../schemas/errors.js';
+import type { Assignment, Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
+import type { PinnedKeys } from '../../schemas/signed.js';
+import { Controller } from './controller.js';
+import { type HostDigest, nextConclusions, nextHead } from './digest.js';
+import type { Fold, World } from './fold.js';
+import { Host } from './host.js';
+import { KeyTable } from './key-table.js';
+import { type Envelope, type Reader, Readers } from './readers.js';
+
+/** Years 1970 to 2200: outside, an event time is a fault of its producer and would only poison its host's clock. */
+const TIME_LIMIT: Micros = 7_258_118_400_000_000;
+
+/** Bytes of an undecodable record that a dead letter keeps. */
+const KEPT_BYTES = 1 << 20;
+
+export interface EngineOptions<Types extends RecordName, State> {
+  readonly fold: Fold<Types, State>;
+  readonly partition: number;
+  readonly schemas: SchemaTable;
+  /** Keys that controller records must be signed with. None: every tick and assignment is refused. */
+  readonly keys?: PinnedKeys;
+  /** False: `take` gives no snapshots, for a replay that nobody will resume. */
+  readonly snapshots?: boolean;
+}
+
+export interface EngineCounts {
+  records: number;
+  events: number;
+  duplicates: number;
+  /** Records that never came, by seq. */
+  missing: number;
+  late: number;
+  deadLetters: number;
+  verdicts: number;
+}
+
+/** Synchronous and allocation-light: intern key → drop what was seen → fire timers → move clock → step → buffer. */
+export interface Engine {
+  restore(snapshot: Snapshot): void;
+  /** Never awaits. Views of the batch are not kept. */
+  push(batch: Batch): void;
+  /** Everything since the last `take`: exactly a commit. */
+  take(): Commit;
+  /** Verdicts and dead letters waiting for `take`. */
+  readonly pending: number;
+  readonly counts: Readonly<EngineCounts>;
+  /** Deadlines that are still open. */
+  readonly openTimers: number;
+  digests(): Iterable<HostDigest>;
+}
+
+/** Snapshot key of what the controller said in the partition; no host has an empty name. */
+const CONTROLLER_KEY = Buffer.alloc(0);
+
+class PartitionEngine<Types extends RecordName, State> implements Engine, World {
+  readonly #fold: Fold<Types, State>;
+  readonly #foldName: string;
+  readonly #schemas: SchemaTable;
+  readonly #readers: Readers<Types, State>;
+  readonly #keys = new KeyTable();
+  readonly #hosts: Host<State>[] = [];
+  readonly #controller: Controller;
+  readonly #snapshots: boolean;
+  readonly #verdictSchema: number;
+  readonly #deadLetterSchema: number;
+  #changed: Host<State>[] = [];
+  #outputs: Output[] = [];
+  #next = 0;
+  #host!: Host<State>;
+  readonly counts: EngineCounts = {
+    records: 0,
+    events: 0,
+    duplicates: 0,
+    missing: 0,
+    late: 0,
+    deadLetters: 0,
+    verdicts: 0,
+  };
+
+  // The world, as the fold sees it during one call.
+  now: Micros = 0;
+  late = false;
+  missing = 0;
+  stream = '';
+  seq = -1;
+  tick: number | null = null;
+  readonly coordinates: { topic: string; partition: number; offset: number };
+
+  constructor(options: EngineOptions<Types, State>) {
+    this.#fold = options.fold;
+    this.#foldName = `${options.fold.name}@${options.fold.version}`;
+    this.#schemas = options.schemas;
+    this.#readers = new Readers(options.schemas, options.fold);
+    this.#controller = new Controller(options.keys ?? new Map());
+    this.#snapshots = options.snapshots ?? true;
+    this.#verdictSchema = options.schemas.current('Verdict');
+    this.#deadLetterSchema = options.schemas.current('DeadLetter');
+    this.coordinates = { topic: options.fold.topic, partition: options.partition, offset: 0 };
+  }
+
+  push(batch: Batch): void {
+    const { bytes, keys, values, schemas, offsets, length } = batch;
+    for (const { from, to, code, message } of batch.damage) this.#damaged(from, to, code, message);
+    for (let i = 0; i < length; i++) {
+      this.coordinates.offset = offsets[i]!;
+      const schema = schemas[i]!;
+      const start = values[2 * i]!;
+      const end = values[2 * i + 1]!;
+      if (start < 0) continue; // a tombstone says nothing
+      if (schema < 0) {
+        this.#refuse(batch, i, 'SCHEMA_UNKNOWN', 'its writer schema is not known');
+        continue;
+      }
+      const reader = this.#readers.at(schema);
+      if (reader.is !== 'event') {
+        this.#other(reader, batch, i);
+        continue;
+      }
+      const keyStart = keys[2 * i]!;
+      if (keyStart < 0) {
+        this.#refuse(batch, i, 'HOST_KEY_MISSING', 'it has no key');
+        continue;
+      }
+      let event: Envelope & { readonly stream?: Buffer };
+      try {
+        event = reader.read(bytes, start, end);
+      } catch (error) {
+        if (!(error instanceof AttestreamError)) throw error;
+        this.#refuse(batch, i, error.code, error.message);
+        continue;
+      }
+      if (!(event.at >= 0 && event.at < TIME_LIMIT && event.notBefore >= 0 && event.notBefore <= event.at)) {
+        this.#refuse(
+          batch,
+          i,
+          'TIME_OUT_OF_RANGE',
+          `its time ${event.notBefore}..${event.at} µs is outside of 1970 to 2200 or reversed`,
+        );
+        continue;
+      }
+      const slot = this.#keys.slot(bytes, keyStart, keys[2 * i + 1]!);
+      const host = slot < this.#hosts.length ? this.#hosts[slot]! : this.#newHost(slot);
+      const position = reader.streamInPlace
+        ? host.streams.position(bytes, start)
+        : host.streams.position(event.stream!, 0);
+      const { seq } = event;
+      if (seq <= position.seq) {
+        this.counts.duplicates++;
+        continue;
+      }
+      this.missing = seq - position.seq - 1;
+      this.counts.missing += this.missing;
+      position.seq = seq;
+      this.#host = host;
+      if (!host.changed) {
+        host.changed = true;
+        this.#changed.push(host);
+      }
+      this.stream = position.hex;
+      this.seq = seq;
+      if (host.due <= event.notBefore) this.#fire(host, event.notBefore);
+      this.late = event.at < host.clock;
+      if (this.late) this.counts.late++;
+      if (event.notBefore > host.clock) host.clock = event.notBefore;
+      if (event.at > host.lastAt) {
+        host.lastAt = event.at;
+        host.issued = -1;
+      }
+      this.now = host.clock;
+      this.counts.events++;
+      if (reader.wanted)
+        host.state = this.#fold.step(
+          this.#stateOf(host),
+          reader.type as Types,
+          event as unknown as Records[Types],
+          this,
+        );
+    }
+    this.counts.records += length;
+    this.#next = batch.next;
+  }
+
+  take(): Commit {
+    const outputs = this.#outputs;
+    const snapshots: Snapshot[] = [];
+    if (this.#snapshots) {
+      for (const host of this.#changed) snapshots.push(this.#snapshot(host));
+      if (this.#controller.changed) snapshots.push(this.#controllerSnapshot());
+    }
+    for (const host of this.#changed) host.changed = false;
+    this.#controller.changed = false;
+    this.#outputs = [];
+    this.#changed = [];
+    return { next: this.#next, outputs, snapshots };
+  }
+
+  restore(snapshot: Snapshot): void {
+    if (snapshot.fold !== this.#foldName)
+      throw new AttestreamError(
+        'SNAPSHOT_FOREIGN',
+        `a snapshot of ${snapshot.fold} cannot be taken up by ${this.#foldName}`,
+      );
+    if (snapshot.key.length === 0) {
+      this.#controller.restore(snapshot.state!);
+      for (const assignment of this.#controller.assignments) this.#fold.broadcast?.(assignment);
+      return;
+    }
+    if (snapshot.state === null) return;
+    const slot = this.#keys.slot(snapshot.key, 0, snapshot.key.length);
+    const host = this.#newHost(slot);
+    host.state = this.#fold.decode(host.name, snapshot.state);
+    host.clock = snapshot.clock;
+    host.lastAt = snapshot.lastAt;
+    host.issued = snapshot.issued;
+    host.timers.restore(snapshot.timers);
+    host.due = host.timers.due;
+    host.streams.restore(snapshot.seen);
+    host.head = snapshot.digest;
+    host.conclusions = snapshot.conclusions;
+    host.spoke = snapshot.digest.some((byte) => byte !== 0);
+  }
+
+  get pending(): number {
+    return this.#outputs.length;
+  }
+
+  get openTimers(): number {
+    let open = 0;
+    for (const host of this.#hosts) open += host.timers.snapshot().length;
+    return open;
+  }
+
+  *digests(): Iterable<HostDigest> {
+    for (const host of this.#hosts)
+      if (host.spoke) yield { host: host.name, head: host.head, conclusions: host.conclusions };
+  }
+
+  // --- the world ---
+
+  emit(verdict: Verdict, supersedes?: Verdict): void {
+    const host = this.#host;
+    host.head = nextHead(host.head, verdict);
+    host.conclusions = nextConclusions(host.conclusions, verdict, supersedes);
+    host.spoke = true;
+    this.counts.verdicts++;
+    this.#outputs.push({
+      topic: 'verdicts',
+      entry: { key: host.key, schema: this.#verdictSchema, value: encodeRecord('Verdict', verdict) },
+    });
+  }
+
+  wake(at: Micros, id: number): void {
+    const host = this.#host;
+    host.timers.set(at, id);
+    host.due = host.timers.due;
+  }
+
+  sleep(id: number): void {
+    const host = this.#host;
+    host.timers.clear(id);
+    host.due = host.timers.due;
+  }
+
+  // --- inside ---
+
+  /** Lets every timer due by `until` fire, each at its own deadline, and moves the clock there. */
+  #fire(host: Host<State>, until: Micros): void {
+    this.#host = host;
+    this.late = false;
+    const missing = this.missing;
+    this.missing = 0;
+    while (host.due <= until) {
+      const timer = host.timers.take();
+      host.due = host.timers.due;
+      if (timer.at > host.clock) host.clock = timer.at;
+      this.now = timer.at;
+      host.state = this.#fold.timer(this.#stateOf(host), timer.id, this);
+    }
+    this.missing = missing;
+  }
+
+  #stateOf(host: Host<State>): State {
+    return host.state === undefined ? this.#fold.initial(host.name) : host.state;
+  }
+
+  #newHost(slot: number): Host<State> {
+    const key = this.#keys.key(slot);
+    const host = new Host<State>(key.toString('utf8'), key);
+    this.#hosts[slot] = host;
+    return host;
+  }
+
+  #other(reader: Exclude<Reader, { is: 'event' }>, batch: Batch, i: number): void {
+    if (reader.is === 'foreign') {
+      this.#refuse(batch, i, 'RECORD_UNEXPECTED', reader.message);
+      return;
+    }
+    let record: unknown;
+    try {
+      record = reader.schema.decode(batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!));
+    } catch (error) {
+      if (!(error instanceof AttestreamError)) throw error;
+      this.#refuse(batch, i, error.code, error.message);
+      return;
+    }
+    const refusal =
+      reader.type === 'Tick'
+        ? this.#controller.tick(record as Tick)
+        : this.#controller.assignment(record as Assignment);
+    if (refusal !== null) {
+      if (refusal.refused === 'fault') this.#refuse(batch, i, 'RECORD_UNSIGNED', refusal.message);
+      return;
+    }
+    if (reader.type === 'Tick') this.#ticked(record as Tick);
+    else this.#fold.broadcast?.(record as Assignment);
+  }
+
+  /** Moves every host's clock by the time that passed since its first tick after its newest event, never to the verifier's time. */
+  #ticked(tick: Tick): void {
+    this.stream = '';
+    this.seq = -1;
+    this.tick = tick.number;
+    this.missing = 0;
+    // By name, not by slot: slots depend on what a restart happened to restore first.
+    const hosts = [...this.#hosts].sort((a, b) => a.key.compare(b.key));
+    for (const host of hosts) {
+      if (host.state === undefined) continue;
+      this.#host = host;
+      if (host.issued < 0) host.issued = tick.issued;
+      const clock = host.lastAt + (tick.issued - host.issued) - tick.grace;
+      if (host.due <= clock) this.#fire(host, clock);
+      if (clock > host.clock) host.clock = clock;
+      this.now = host.clock;
+      if (!host.changed) {
+        host.changed = true;
+        this.#changed.push(host);
+      }
+      if (this.#fold.tick !== undefined) host.state = this.#fold.tick(host.state, tick, this);
+    }
+    this.tick = null;
+  }
+
+  #refuse(batch: Batch, i: number, code: ErrorCode, reason: string): void {
+    const offset = batch.offsets[i]!;
+    const slice = (pairs: Int32Array): Buffer | null =>
+      pairs[2 * i]! < 0
+        ? null
+        : Buffer.from(batch.bytes.subarray(pairs[2 * i]!, Math.min(pairs[2 * i + 1]!, pairs[2 * i]! + KEPT_BYTES)));
+    const schema = batch.schemas[i]!;
+    this.#deadLetter({
+      offset,
+      end: offset + 1,
+      code,
+      message: `${batch.topic}/${batch.partition}@${offset}: ${reason}`,
+      timestamp: batch.timestamps[i]!,
+      key: slice(batch.keys),
+      value: slice(batch.values),
+      schema: schema < 0 ? null : this.#schemas.at(schema).fingerprint.toString('hex'),
+    });
+  }
+
+  #damaged(from: number, to: number, code: ErrorCode, message: string): void {
+    this.#deadLetter({ offset: from, end: to, code, message, timestamp: -1, key: null, value: null, schema: null });
+  }
+
+  #deadLetter(letter: Omit<Records['DeadLetter'], 'topic' | 'partition'>): void {
+    this.counts.deadLetters++;
+    const { topic, partition } = this.coordinates;
+    this.#outputs.push({
+      topic: 'dead-letters',
+      entry: {
+        key: letter.key,
+        schema: this.#deadLetterSchema,
+        value: encodeRecord('DeadLetter', { topic, partition, ...letter }),
+      },
+    });
+  }
+
+  #snapshot(host: Host<State>): Snapshot {
+    return {
+      key: host.key,
+      fold: this.#foldName,
+      clock: host.clock,
+      lastAt: host.lastAt,
+      issued: host.issued,
+      state: this.#fold.encode(this.#stateOf(host)),
+      timers: host.timers.snapshot(),
+      seen: host.streams.snapshot(),
+      digest: host.head,
+      conclusions: host.conclusions,
+    };
+  }
+
+  #controllerSnapshot(): Snapshot {
+    const none = Buffer.alloc(0);
+    return {
+      key: CONTROLLER_KEY,
+      fold: this.#foldName,
+      clock: 0,
+      lastAt: 0,
+      issued: -1,
+      state: this.#controller.encode(),
+      timers: [],
+      seen: [],
+      digest: none,
+      conclusions: none,
+    };
+  }
+}
+
+/** An engine for one partition of the fold's topic. */
+export const createEngine = <Types extends RecordName, State>(options: EngineOptions<Types, State>): Engine =>
+  new PartitionEngine(options);
