@@ -21,6 +21,9 @@ export const ERRORS = {
   TIME_OUT_OF_RANGE:
     'An event time lies outside of the representable or the plausible range. The record is kept as a dead letter.',
 
+  POLICY_INVALID:
+    'A policy document is not valid. The message names each place in it, what is wrong there, and what to write instead.',
+
   TRACE_NOT_FOUND: 'The folder is not a trace: it does not exist or holds no TOPIC/PARTITION/*.avro files.',
   TRACE_FOREIGN:
     'A file in the trace is not an Avro object container file of attestream, or of a newer format version.',
@@ -38,6 +41,51 @@ export const ERRORS = {
   TOPIC_MISSING: 'A topic does not exist. Create it with `attestream topics create`.',
   TOPIC_REPARTITIONED:
     'A topic has another number of partitions than it was created with. Hosts would change partitions; stop and resize deliberately.',
+
+  KAFKA_UNREACHABLE:
+    'No broker of the cluster answered in time. Check the address, the listener and TLS or SASL settings, and that the cluster runs.',
+  KAFKA_UNSUPPORTED:
+    'The brokers lack a protocol version that is needed, or the client library is not the one expected. The message names what is missing.',
+  KAFKA_REFUSED: 'The brokers refused a request (authorisation, size, configuration). The message holds their reason.',
+  REGISTRY_UNREACHABLE:
+    'The schema registry did not answer in time. Check the address given with --registry and that it runs.',
+  REGISTRY_REFUSED:
+    'The schema registry refused a request: an incompatible schema, another compatibility level, or missing rights.',
+  LOCAL_PART_FAILED:
+    'A program that was to be started on this machine did not start. The message holds the end of its log.',
+
+  IMPORT_EMPTY:
+    'The file to be imported holds no row. Check that it is the right one and that it was written to its end.',
+  IMPORT_FORMAT:
+    'The file to be imported is of another format than it was read as, or none of its rows could be used. Name the format in the map.',
+  IMPORT_MAP: 'The import map is not usable. The message names the place in it and suggests a mend.',
+  IMPORT_EXISTS:
+    'The log already holds records of this file under this stream name. Import into an empty folder, or name another stream with --stream.',
+  IMPORT_HOSTS:
+    'The file names more hosts than are kept track of. Name a coarser host column in the map, or split the file.',
+  IMPORT_ROW:
+    'A row of an imported file is not usable: ragged, not JSON, too long, or without a name. It is kept as a dead letter.',
+  IMPORT_TIME: 'A time in an imported file cannot be read as the map says. The row is kept as a dead letter.',
+  IMPORT_VALUE:
+    'A parameter in an imported file is nested or not of its type. The map says by `unknown` what becomes of the row.',
+  IMPORT_ENCODING:
+    'A row of an imported file is not in the encoding of the file, or holds NUL. It is kept as a dead letter.',
+
+  EMBEDDED_MISSING:
+    'The embedded ClickHouse is not installed. Run `npm i chdb ffi-rs`, or name a server by its http(s) address.',
+  EMBEDDED_BUSY: 'Another process holds the folder of the embedded ClickHouse but serves no queries. Stop it or wait.',
+  EMBEDDED_NEWER: 'The folder was written by a newer embedded ClickHouse. Install that version or use another folder.',
+  EMBEDDED_FAILED: 'The embedded ClickHouse did not start. The message shows the end of its log.',
+  EMBEDDED_DISK_LOW:
+    'Less than 512 MB of disk are left for the embedded ClickHouse: nothing is inserted until there is room.',
+  CLICKHOUSE_UNREACHABLE: 'The ClickHouse server does not answer at the address given.',
+  CLICKHOUSE_REFUSED: 'The ClickHouse server refused the login or a statement. The message holds its answer.',
+  MIGRATION_CHANGED:
+    'A migration that was already applied to this database has another text now. Use the version of attestream that applied it.',
+  MIGRATION_NEWER: 'The database has migrations that this version does not know. Use the newer version of attestream.',
+  ROW_REFUSED: 'ClickHouse refused a row as data. It is kept as a dead letter and leaves no hole in the numbering.',
+  SINK_DIVERGED:
+    'A chunk of rows that was cut off half-way cannot be repeated as it was. Run `attestream db audit` and see the message.',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;
