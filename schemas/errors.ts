@@ -23,6 +23,10 @@ export const ERRORS = {
 
   POLICY_INVALID:
     'A policy document is not valid. The message names each place in it, what is wrong there, and what to write instead.',
+  MACHINE_TOO_LARGE:
+    'A policy machine has too many states or combinations of states to be compiled. Split it into several policies, or use slices.',
+  MACHINE_UNBOUNDED:
+    'One event of a policy machine may set off transitions without end. The message names the states: let the loop wait for an event.',
 
   TRACE_NOT_FOUND: 'The folder is not a trace: it does not exist or holds no TOPIC/PARTITION/*.avro files.',
   TRACE_FOREIGN:
@@ -86,6 +90,17 @@ export const ERRORS = {
   ROW_REFUSED: 'ClickHouse refused a row as data. It is kept as a dead letter and leaves no hole in the numbering.',
   SINK_DIVERGED:
     'A chunk of rows that was cut off half-way cannot be repeated as it was. Run `attestream db audit` and see the message.',
+
+  PROCESS_GONE: 'There is no such process (any more). Check the process id.',
+  PROCESS_KERNEL_THREAD: 'The process is a thread of the kernel: it runs no program that could be looked at.',
+  PROCESS_DENIED:
+    'The process may not be looked at. Run as root, or as the user of the process where ptrace is allowed (CAP_SYS_PTRACE).',
+  PROCESS_UNSUPPORTED:
+    'The program is of a kind that cannot be looked at: not 64-bit x86, or the kernel does not tell where its threads stand.',
+  PROCESS_START_FAILED: 'The program could not be started. Check its path and permissions.',
+  ELF_INVALID: 'A program file does not hold together as ELF. Its functions have no names then.',
+  DWARF_INVALID:
+    'The debug information of a program file is damaged or too large. Its parameters are unavailable then.',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;
