@@ -18,8 +18,17 @@ const problem = (at: ASTNode, what: string, suggestion = ''): never => {
 
 const LIST_USE = 'a list may stand on the right of "in", in size(), or be indexed';
 
+/** What an expression names, as positions in the scope. */
+export interface Names {
+  /** Parameters whose value is read. */
+  readonly parameters: Set<number>;
+  /** Parameters whose presence is asked for by has(). */
+  readonly tested: Set<number>;
+  readonly variables: Set<number>;
+}
+
 /** Turns a checked tree into closures. The parser's limits bound the recursion. */
-export const build = (ast: ASTNode, scope: Scope): Node => {
+export const build = (ast: ASTNode, scope: Scope, names: Names): Node => {
   const go = (node: ASTNode): Node => {
     switch (node.op) {
       case 'value':
@@ -100,11 +109,18 @@ export const build = (ast: ASTNode, scope: Scope): Node => {
     if (owner.op !== 'id') return problem(node, 'values have no fields');
     const name = typeof field === 'string' ? field : field.op === 'value' ? field.args : undefined;
     if (typeof name !== 'string') return problem(node, 'the name must be written out', `as in ${owner.args}["name"]`);
-    if (owner.args === 'args') return parameter(node, name, read);
+    if (owner.args === 'args') {
+      const [index, type] = parameter(node, name);
+      names.parameters.add(index);
+      return read('args', index, type);
+    }
     if (owner.args === 'context') {
       const index = scope.variables.findIndex((variable) => variable.name === name);
-      const names = scope.variables.map((variable) => variable.name);
-      if (index < 0) return problem(node, `no context variable "${name}"`, didYouMean(name, names));
+      if (index < 0) {
+        const known = scope.variables.map((variable) => variable.name);
+        return problem(node, `no context variable "${name}"`, didYouMean(name, known));
+      }
+      names.variables.add(index);
       return read('context', index, scope.variables[index]!.type);
     }
     if (owner.args === 'event') {
@@ -115,13 +131,13 @@ export const build = (ast: ASTNode, scope: Scope): Node => {
     return problem(node, `"${owner.args}" has no fields`);
   };
 
-  const parameter = (node: ASTNode, name: string, make: typeof read): Node => {
+  const parameter = (node: ASTNode, name: string): readonly [number, CelType] => {
     const index = scope.parameters.findIndex((candidate) => candidate.name === name);
-    const names = scope.parameters.map((candidate) => candidate.name);
-    if (index < 0) return problem(node, `no function has a parameter "${name}"`, didYouMean(name, names));
+    const known = scope.parameters.map((candidate) => candidate.name);
+    if (index < 0) return problem(node, `no function has a parameter "${name}"`, didYouMean(name, known));
     const { released, type } = scope.parameters[index]!;
     if (!released) problem(node, `parameter "${name}" never leaves the host`, 'release it as clear or hash to use it');
-    return make('args', index, type);
+    return [index, type];
   };
 
   const isCallers = (node: ASTNode): boolean =>
@@ -161,8 +177,11 @@ export const build = (ast: ASTNode, scope: Scope): Node => {
   };
 
   const has = (node: ASTNode, field: ASTNode): Node => {
-    if (field.op === '.' && field.args[0].op === 'id' && field.args[0].args === 'args')
-      return parameter(field, field.args[1], (_from, index) => present(index));
+    if (field.op === '.' && field.args[0].op === 'id' && field.args[0].args === 'args') {
+      const [index] = parameter(field, field.args[1]);
+      names.tested.add(index);
+      return present(index);
+    }
     return problem(node, 'has() asks whether a call has a parameter', 'write has(args.NAME)');
   };
 

@@ -65,7 +65,7 @@ const suggestionFor = (code: string, summary: string, source: string, at: number
 };
 
 /** Parses and type-checks; throws ExpressionProblem. */
-export const checkedAst = (source: string, scope: Scope): { readonly ast: ASTNode; readonly type: string } => {
+export const checkedAst = (source: string, scope: Scope): ASTNode => {
   if (source.trim() === '') throw new ExpressionProblem('an empty expression', '', 1);
   if (source.length > MAX_SOURCE)
     throw new ExpressionProblem(`an expression of ${source.length} characters`, `at most ${MAX_SOURCE}`, 1);
@@ -78,7 +78,7 @@ export const checkedAst = (source: string, scope: Scope): { readonly ast: ASTNod
     const parsed = environment.parse(source);
     const result = parsed.check();
     if (result.error !== undefined) throw result.error;
-    return { ast: parsed.ast, type: result.type ?? 'dyn' };
+    return parsed.ast;
   } catch (error) {
     const { summary, code, range } = error as ParseError;
     if (typeof summary !== 'string') throw new ExpressionProblem((error as Error).message.split('\n')[0]!, '', 1);

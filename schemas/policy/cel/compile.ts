@@ -1,7 +1,7 @@
 import { AttestreamError } from '../../errors.js';
-import type { Environment, Expression } from '../expression.js';
-import { type Known, Real, type ScalarType, UNKNOWN, type Value } from '../value.js';
-import { build } from './build.js';
+import type { Expression } from '../expression.js';
+import { Real, type ScalarType, UNKNOWN } from '../value.js';
+import { build, type Names } from './build.js';
 import { checkedAst } from './check.js';
 import { constant, type Node } from './node.js';
 import { isOf } from './operators.js';
@@ -31,28 +31,41 @@ const fitted = (node: Node, expected: CelType): Node => {
   };
 };
 
-const expressionOf = (source: string, node: Node): Expression => {
-  const { run, know, type } = node;
-  return {
-    source,
-    type,
-    evaluate: run as (env: Environment<Value>) => Value | undefined,
-    abstract: know as (env: Environment<Known>) => Known | undefined,
-  };
+/** An expression with what it names, as positions in the scope. */
+export interface CheckedExpression extends Expression {
+  /** Parameters whose value is read. */
+  readonly parameters: ReadonlySet<number>;
+  /** Parameters whose presence is asked for by has(). */
+  readonly tested: ReadonlySet<number>;
+  readonly variables: ReadonlySet<number>;
+}
+
+const noNames = (): Names => ({ parameters: new Set(), tested: new Set(), variables: new Set() });
+
+const expressionOf = (source: string, node: Node, names: Names): CheckedExpression => ({
+  source,
+  type: node.type,
+  evaluate: node.run,
+  abstract: node.know,
+  ...names,
+});
+
+const literal = (value: number | boolean, expected: CelType): Node => {
+  if (typeof value === 'boolean') return constant(value, 'bool');
+  if (Number.isSafeInteger(value) && expected !== 'double') return constant(value + 0, 'int');
+  return constant(new Real(value), 'double');
 };
 
 /** As `compileExpression`, but throws an ExpressionProblem for a validator that collects. */
-export const compileOrProblem = (source: string | number | boolean, scope: Scope, expected: ScalarType): Expression => {
+export const compileOrProblem = (
+  source: string | number | boolean,
+  scope: Scope,
+  expected: ScalarType,
+): CheckedExpression => {
   const type = celType(expected);
-  if (typeof source === 'boolean') return expressionOf(`${source}`, fitted(constant(source, 'bool'), type));
-  if (typeof source === 'number') {
-    const int = Number.isSafeInteger(source) && type !== 'double';
-    return expressionOf(
-      `${source}`,
-      fitted(int ? constant(source + 0, 'int') : constant(new Real(source), 'double'), type),
-    );
-  }
-  return expressionOf(source, fitted(build(checkedAst(source, scope).ast, scope), type));
+  const names = noNames();
+  const node = typeof source === 'string' ? build(checkedAst(source, scope), scope, names) : literal(source, type);
+  return expressionOf(`${source}`, fitted(node, type), names);
 };
 
 /**
@@ -65,7 +78,7 @@ export const compileExpression = (
   scope: Scope,
   expected: ScalarType,
   path: string,
-): Expression => {
+): CheckedExpression => {
   try {
     return compileOrProblem(source, scope, expected);
   } catch (error) {
