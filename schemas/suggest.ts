@@ -23,8 +23,8 @@ const distance = (a: string, b: string): number => {
 export const nearest = (word: string, words: Iterable<string>): string | undefined => {
   if (word.length === 0 || word.length > MAX_LENGTH) return undefined;
   const lower = word.toLowerCase();
-  // A short word bears one slip, a longer one about one in three letters.
-  const tolerance = Math.max(1, Math.floor(word.length / 3));
+  // About one slip in three letters; a single letter bears none but its case.
+  const tolerance = Math.floor((word.length + 1) / 3);
   let best: string | undefined;
   let least = tolerance + 1;
   for (const candidate of words) {

@@ -44,12 +44,12 @@ const suggestionFor = (code: string, summary: string, source: string, at: number
     }
     case 'no_such_key': {
       const before = source.slice(0, at);
-      if (/context\s*\??$/.test(before))
+      if (/context\s*[.[]?[\s?"']*$/.test(before))
         return didYouMean(
           word,
           scope.variables.map(({ name }) => name),
         );
-      if (/event\s*\??$/.test(before)) return didYouMean(word, EVENT_FIELDS);
+      if (/event\s*[.[]?[\s?"']*$/.test(before)) return didYouMean(word, EVENT_FIELDS);
       return didYouMean(
         word,
         scope.parameters.map(({ name }) => name),
