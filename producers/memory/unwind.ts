@@ -136,7 +136,7 @@ const decisiveStep = (
     // The saved rbp of the program's outermost frame is arbitrary; that of any other points up the stack.
     if (step === 'cut' || step !== null) return step;
   }
-  return callSiteStep(image, stack, at, code, symbol, depth !== null || row?.bp.rule === 'saved');
+  return callSiteStep(image, stack, at, code, symbol, start, depth !== null || row?.bp.rule === 'saved');
 };
 
 const SAVED: Pick<UnwindRow, 'bp'> = { bp: { rule: 'saved', offset: -16 } };
@@ -169,9 +169,9 @@ const callSiteStep = (
   at: { readonly sp: number },
   code: Place,
   symbol: FunctionSymbol | null,
+  start: number,
   savesBp: boolean,
 ): Outcome => {
-  if (symbol === null) return null;
   const from = at.sp + ((8 - (at.sp % 8)) % 8);
   for (let slot = from, n = 0; n < MAX_SEARCH && stack.holds(slot); slot += 8, n++) {
     const place = image.place(stack.word(slot));
@@ -180,8 +180,8 @@ const callSiteStep = (
     if (target === null || target.kind === 'indirect') continue;
     const exact =
       target.kind === 'name'
-        ? symbol.names.includes(target.name)
-        : place.module === code.module && target.vaddr === symbol.start;
+        ? (symbol?.names.includes(target.name) ?? false)
+        : place.module === code.module && target.vaddr === start;
     if (!exact) continue;
     const bp = savesBp ? stack.word(slot - 8) : -1;
     return {

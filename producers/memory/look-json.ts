@@ -1,0 +1,67 @@
+import type { LookResult, SeenFrame, SeenThread } from './look.js';
+import { syscallName } from './syscall-names.js';
+import type { DecodedParameter } from './values.js';
+
+const hex = (address: number): string => `0x${address.toString(16)}`;
+
+/** Numbers stay numbers while JSON readers keep them exactly; what has no number in JSON becomes text. */
+const plain = (value: DecodedParameter['value']): number | boolean | string | null => {
+  if (typeof value === 'bigint') return value.toString();
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+};
+
+const parameterJson = (parameter: DecodedParameter): object => ({
+  name: parameter.name,
+  type: parameter.type,
+  value: plain(parameter.value),
+  valueKind: parameter.valueKind,
+  location: parameter.location === '' ? null : parameter.location,
+  unavailable: parameter.unavailable === '' ? null : parameter.unavailable,
+});
+
+/** The innermost frame comes from the registers: what had to be found is its extent. */
+const foundBy = (frame: SeenFrame, index: number, complete: boolean): string =>
+  index > 0 ? frame.foundBy : (frame.sizedBy ?? (complete ? 'cfi' : 'scan'));
+
+const threadJson = (thread: SeenThread): object => ({
+  tid: thread.tid,
+  name: thread.name,
+  outcome: thread.outcome,
+  complete: thread.complete,
+  runTime: thread.runTime,
+  slices: thread.slices,
+  syscall:
+    thread.syscall === null || thread.syscall.number < 0
+      ? null
+      : {
+          number: thread.syscall.number,
+          name: syscallName(thread.syscall.number),
+          arguments: thread.syscall.arguments,
+        },
+  frames: thread.frames.map((frame, index) => ({
+    index,
+    address: hex(frame.pc),
+    function: frame.function,
+    file: null,
+    line: null,
+    inlined: false,
+    foundBy: foundBy(frame, index, thread.complete),
+    module: frame.file === '' ? null : frame.file,
+    frameAddress: frame.frameAddress === 0 ? null : hex(frame.frameAddress),
+    parameters: frame.parameters.map(parameterJson),
+  })),
+  residue: [],
+});
+
+/**
+ * One look as the object that `look --output json` prints on a line. `offset` (µs) takes CLOCK_BOOTTIME to real time.
+ * Addresses and pointers are "0x…", integers beyond 2^53 decimal strings.
+ */
+export const lookJson = (look: LookResult, offset: number): object => ({
+  at: look.at + offset,
+  pid: look.pid,
+  startTime: look.startTime,
+  gone: look.gone,
+  threads: look.threads.map(threadJson),
+  cost: { micros: look.micros, bytesRead: look.bytesRead },
+});
