@@ -1,4 +1,4 @@
-import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
+import { AttestreamError } from '../../schemas/errors.js';
 
 /**
  * What a failed request means for the one who sent it.
@@ -10,70 +10,27 @@ import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
 export type Failure = 'unreachable' | 'busy' | 'data' | 'refused';
 
 /** Codes of ClickHouse that mend themselves: limits, memory, parts, disk, locks, read-only, shutdown, Keeper. */
-const BUSY = new Set([
-  '159',
-  '160',
-  '201',
-  '202',
-  '203',
-  '209',
-  '210',
-  '225',
-  '236',
-  '241',
-  '242',
-  '243',
-  '252',
-  '265',
-  '286',
-  '290',
-  '319',
-  '336',
-  '394',
-  '425',
-  '439',
-  '473',
-  '571',
-  '692',
-  '999',
-  '1000',
-  '1001',
-  '1002',
-]); // prettier-ignore
+const BUSY = new Set(
+  '159 160 201 202 203 209 210 225 236 241 242 243 252 285 286 319 394 425 439 473 692 999 1000 1001'.split(' '),
+);
 
 /** Codes that name the content of the rows: parse errors, ranges, lengths, constraints. */
-const DATA = new Set([
-  '6',
-  '26',
-  '27',
-  '32',
-  '33',
-  '38',
-  '41',
-  '53',
-  '69',
-  '70',
-  '72',
-  '117',
-  '131',
-  '190',
-  '321',
-  '349',
-  '407',
-  '469',
-  '467',
-  '691',
-]); // prettier-ignore
+const DATA = new Set('6 26 27 32 33 36 38 41 53 69 70 72 117 128 131 190 321 349 407 469 691'.split(' '));
 
 const codeOf = (error: unknown): string | null => {
   const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined;
   return typeof code === 'string' && /^\d+$/.test(code) ? code : null;
 };
 
-/** Judges an error thrown by the client. An error that carries no code of ClickHouse is one of the connection. */
+/** Judges an error thrown by the client or by a store. One that carries no code of ClickHouse is of the connection. */
 export const failureOf = (error: unknown): Failure => {
+  if (error instanceof AttestreamError) {
+    if (error.code === 'CLICKHOUSE_UNREACHABLE' || error.code === 'CLICKHOUSE_REFUSED') return failureOf(error.cause);
+    if (error.code === 'EMBEDDED_DISK_LOW') return 'busy';
+    return error.code === 'EMBEDDED_BUSY' || error.code === 'EMBEDDED_FAILED' ? 'unreachable' : 'refused';
+  }
   const code = codeOf(error);
-  if (code === null) return isAttestreamError(error, 'CLICKHOUSE_REFUSED') ? 'refused' : 'unreachable';
+  if (code === null) return 'unreachable';
   if (BUSY.has(code)) return 'busy';
   return DATA.has(code) ? 'data' : 'refused';
 };
