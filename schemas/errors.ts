@@ -6,6 +6,9 @@ export const ERRORS = {
   USAGE:
     'The command line or a file named on it is not usable as given. The message names the argument and suggests a mend.',
   CONFIG_UNKNOWN_KEY: 'The configuration holds a key that is not known. The message suggests the nearest one.',
+  CONFIG_INVALID: 'A setting is not of its kind, or the configuration file cannot be read. The message names which.',
+  SYSTEM:
+    'The operating system refused something: no space, no permission, no connection. The message has its own words.',
   INTERNAL: 'A defect of attestream. Please report it with the message and the stack.',
 
   SCHEMA_INVALID:
@@ -23,10 +26,15 @@ export const ERRORS = {
 
   POLICY_INVALID:
     'A policy document is not valid. The message names each place in it, what is wrong there, and what to write instead.',
+  SELECTOR_INVALID:
+    'The selector of an assignment cannot be read. Write host=…,image=…,binary=…,container=… with globs.',
   MACHINE_TOO_LARGE:
     'A policy machine has too many states or combinations of states to be compiled. Split it into several policies, or use slices.',
   MACHINE_UNBOUNDED:
     'One event of a policy machine may set off transitions without end. The message names the states: let the loop wait for an event.',
+
+  EVENT_TOO_LATE:
+    'An event came later than its policy can still take into account. It is kept as a dead letter, and its process is judged from an unknown state on.',
 
   TRACE_NOT_FOUND: 'The folder is not a trace: it does not exist or holds no TOPIC/PARTITION/*.avro files.',
   TRACE_FOREIGN:
@@ -38,6 +46,7 @@ export const ERRORS = {
   LOG_LOCKED: 'Another process holds the lock of this partition. Stop it, or wait until it ends.',
   LOG_CLOSED: 'The log was closed while it was in use.',
   LOG_UNSUPPORTED: 'The log URI names no known kind of log. Use kafka://HOST:PORT[,HOST:PORT] or a folder.',
+  LOG_READ_ONLY: 'The log was opened for reading only, and this would write to it.',
   LOG_RANGE: 'The offset lies outside of what the log holds.',
   LEASE_LOST: 'Another processor owns this partition now; nothing of the refused commit became visible.',
   SNAPSHOT_FOREIGN:
