@@ -50,7 +50,7 @@ export interface Batch extends Partition {
 export interface Damage {
   readonly from: number;
   readonly to: number;
-  readonly code: 'TRACE_CORRUPT' | 'TRACE_TORN' | 'RECORD_INVALID';
+  readonly code: 'TRACE_CORRUPT' | 'TRACE_TORN' | 'RECORD_INVALID' | 'LOG_RANGE';
   readonly message: string;
 }
 
