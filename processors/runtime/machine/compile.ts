@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { AttestreamError } from '../../../schemas/errors.js';
 import { compileExpression } from '../../../schemas/policy/cel/compile.js';
 import { scopeOf } from '../../../schemas/policy/cel/scope.js';
 import { PROCESS_EVENTS } from '../../../schemas/policy/names.js';
 import type { Policy } from '../../../schemas/policy/policy.js';
 import { Opaque, Real, type Value } from '../../../schemas/policy/value.js';
 import { configurations } from './configurations.js';
-import { decisionTree, raisedExpressions } from './decision-tree.js';
+import { decisionTree, raisedExpressions, tooLarge } from './decision-tree.js';
 import type { Machine, Outcome, Step } from './machine.js';
 import { type End, macrostep, type Rest, type Stimulus } from './macrostep.js';
 import { type CompileExpression, stateTree } from './state-tree.js';
 
 /** Table cells of one machine: configurations times events and timers. */
 const MAX_CELLS = 200_000;
+/** Paths through all decision trees of one machine: some seconds of work. */
+const MAX_PATHS = 100_000;
 
 /** Matches wildcards only; no descriptor can hold it. */
 const UNKNOWN_EVENT = '\u0000';
@@ -30,6 +31,7 @@ export const compileMachine = (policy: Policy, compile: CompileExpression = celO
   const known = configurations(tree);
   const within = raisedExpressions();
   const outcomes = new Map<string, Outcome>();
+  const budget = { paths: MAX_PATHS };
 
   const leaf = (end: End): Outcome => {
     const configuration = known.number(end.rest);
@@ -47,7 +49,7 @@ export const compileMachine = (policy: Policy, compile: CompileExpression = celO
   const stepOf = (rest: Rest, stimulus: Stimulus): Step =>
     rest.done && stimulus !== 'start'
       ? leaf({ rest, taken: false, violation: false, exited: [], entered: [] })
-      : decisionTree((path) => macrostep(tree, rest, stimulus, path), within, leaf);
+      : decisionTree((path) => macrostep(tree, rest, stimulus, path), within, leaf, budget);
 
   const initial = stepOf({ active: [], spent: [], done: false }, 'start');
   // Column 0 answers for events that the machine does not know, then events, then timers.
@@ -60,13 +62,7 @@ export const compileMachine = (policy: Policy, compile: CompileExpression = celO
   const cells: Step[] = [];
   // Outcomes number the configurations they reach: the loop ends when no cell found another one.
   for (let from = 0; from < known.count(); from++) {
-    if (cells.length + width > MAX_CELLS) {
-      throw new AttestreamError(
-        'MACHINE_TOO_LARGE',
-        `The machine has more than ${known.count()} combinations of states. Split it into several policies, or use slices.`,
-        { path: 'machine' },
-      );
-    }
+    if (cells.length + width > MAX_CELLS) throw tooLarge('combinations of states');
     const rest = known.rest(from);
     const active = known.active(from);
     const stays = leaf({ rest, taken: false, violation: false, exited: [], entered: [] });

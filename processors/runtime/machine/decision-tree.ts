@@ -5,8 +5,8 @@ import type { End, Path } from './macrostep.js';
 import { inRaisedEvent } from './raised-event.js';
 
 /** Paths of one macrostep and items on one path; beyond, nobody could read the verdict either. */
-const MAX_PATHS = 4096;
-const MAX_ITEMS = 2048;
+const MAX_PATHS = 1024;
+const MAX_ITEMS = 1024;
 
 type Assigns = Assignments['assigns'];
 type Item =
@@ -22,6 +22,13 @@ const tooMany = (what: string): AttestreamError =>
   new AttestreamError(
     'MACHINE_UNBOUNDED',
     `One event has more than ${what} through its guards and raised events. Split the machine, or merge guards.`,
+    { path: 'machine' },
+  );
+
+export const tooLarge = (what: string): AttestreamError =>
+  new AttestreamError(
+    'MACHINE_TOO_LARGE',
+    `The machine has too many ${what} to be compiled. Split it into several policies, or use slices.`,
     { path: 'machine' },
   );
 
@@ -46,17 +53,19 @@ export const raisedExpressions = (): ((expression: Expression, raised: string | 
 
 /**
  * The decision tree of a macrostep: it is run again for every vector of guard answers, and the runs are merged by
- * their common beginnings. A guard that was answered is not asked again before the next assign.
- * Throws MACHINE_UNBOUNDED.
+ * their common beginnings. A guard that was answered is not asked again before an assign to what it reads.
+ * `budget` bounds the paths of all steps of one machine. Throws MACHINE_UNBOUNDED, MACHINE_TOO_LARGE.
  */
 export const decisionTree = (
   run: (path: Path) => End,
   within: (expression: Expression, raised: string | undefined) => Expression,
   leaf: (end: End) => Outcome,
+  budget: { paths: number },
 ): Step => {
   const traces: Trace[] = [];
   for (let prefix: boolean[] | undefined = []; prefix !== undefined; ) {
     if (traces.length >= MAX_PATHS) throw tooMany(`${MAX_PATHS} ways`);
+    if (--budget.paths < 0) throw tooLarge('ways through its steps');
     const trace = follow(run, within, prefix);
     traces.push(trace);
     prefix = nextPrefix(trace);
@@ -70,6 +79,12 @@ const follow = (
   prefix: readonly boolean[],
 ): Trace => {
   const items: Item[] = [];
+  const numbers = new Map<Expression, number>();
+  const numberOf = (guard: Expression): number => {
+    const number = numbers.get(guard) ?? numbers.size;
+    numbers.set(guard, number);
+    return number;
+  };
   const known = new Map<Expression, boolean>();
   let asked = 0;
   const add = (item: Item): void => {
@@ -86,18 +101,24 @@ const follow = (
       return answer;
     },
     assign(assigns, raised) {
-      known.clear();
+      for (const guard of known.keys())
+        if (assigns.some(({ variable }) => mayRead(guard, variable))) known.delete(guard);
       add({
         is: 'assign',
         assigns: assigns.map(({ variable, value }) => ({ variable, value: within(value, raised) })),
       });
     },
-    get forked() {
-      return asked > 0;
+    get asked() {
+      return asked;
     },
+    known: () => [...known].map(([guard, answer]) => `${numberOf(guard)}${answer ? '+' : '-'}`).join(),
   });
   return { items, end };
 };
+
+/** False only if the expression says what it reads (as compiled CEL does) and the variable is not among it. */
+const mayRead = (expression: Expression & { readonly variables?: ReadonlySet<number> }, variable: number): boolean =>
+  expression.variables?.has(variable) ?? true;
 
 /** Depth first, yes before no: the last yes becomes a no. */
 const nextPrefix = ({ items }: Trace): boolean[] | undefined => {

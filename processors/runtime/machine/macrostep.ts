@@ -24,8 +24,10 @@ export interface Path {
     assigns: readonly { readonly variable: number; readonly value: Expression }[],
     raised: string | undefined,
   ): void;
-  /** Guards were asked so far: the path depends on data. */
-  readonly forked: boolean;
+  /** Answers taken from outside so far, folded ones not counted. */
+  readonly asked: number;
+  /** The answers that still hold, as one word. */
+  known(): string;
 }
 
 export interface End {
@@ -72,11 +74,8 @@ export const macrostep = (tree: StateTree, from: Rest, stimulus: Stimulus, path:
     arrows.find((arrow) => arrow.guard === undefined || path.ask(arrow.guard, raised));
 
   const ownTransition = (node: Node): readonly Arrow[] => {
-    for (const descriptor of descriptorsFor(node.transitions.keys(), event)) {
-      const found = firstEnabled(node.transitions.get(descriptor)!);
-      if (found !== undefined) return [found];
-    }
-    return [];
+    const found = firstEnabled(candidates(node, event));
+    return found === undefined ? [] : [found];
   };
 
   /** Inner states first; a region that answers speaks for its parallel state. */
@@ -168,18 +167,22 @@ export const macrostep = (tree: StateTree, from: Rest, stimulus: Stimulus, path:
     microstep(arrows);
   }
 
-  const seen = new Set<string>();
+  /** Askable states of the loop below, and how many questions had been asked there. */
+  const seen = new Map<string, number>();
   let askAlways = true;
   for (let steps = 0; !done; steps++) {
-    const state = `${[...active].map((node) => node.order).join()} ${assigns} ${askAlways} ${raised} ${JSON.stringify(queue)}`;
-    if (seen.has(state) || steps > MAX_MICROSTEPS) {
-      if (steps > MAX_MICROSTEPS || !path.forked) throw unbounded(tree, active);
+    const nodes = [...active].map((node) => node.order);
+    const state = JSON.stringify([nodes, askAlways, raised ?? null, queue, path.known()]);
+    const askedThen = seen.get(state);
+    if (askedThen !== undefined || steps > MAX_MICROSTEPS) {
+      // Questions asked on the way round may be answered differently next time: whether data ends the loop cannot be told.
+      if (askedThen !== path.asked || path.asked === 0) throw unbounded(tree, active);
       // These answers together would hang XState; mostly no data gives them. Should some do, it is no legal run.
       violation = true;
       taken = true;
       break;
     }
-    seen.add(state);
+    seen.set(state, path.asked);
     const always = askAlways ? selectedAlways() : [];
     if (always.length > 0) {
       if (always.some(moves)) taken = true;
@@ -193,6 +196,22 @@ export const macrostep = (tree: StateTree, from: Rest, stimulus: Stimulus, path:
   }
   return end();
 };
+
+const candidates = (node: Node, event: string): readonly Arrow[] => {
+  if (node.transitions.size === 0) return [];
+  let known = candidatesOf.get(node);
+  if (known === undefined) {
+    known = new Map();
+    candidatesOf.set(node, known);
+  }
+  let arrows = known.get(event);
+  if (arrows === undefined) {
+    arrows = descriptorsFor(node.transitions.keys(), event).flatMap((descriptor) => node.transitions.get(descriptor)!);
+    known.set(event, arrows);
+  }
+  return arrows;
+};
+const candidatesOf = new WeakMap<Node, Map<string, readonly Arrow[]>>();
 
 /** XState's `can`: a transition with neither target nor actions only forbids. */
 const moves = (arrow: Arrow): boolean => arrow.targets !== undefined || arrow.acts.length > 0;

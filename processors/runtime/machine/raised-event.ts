@@ -15,8 +15,7 @@ const underEvent = <V extends Known>(env: Environment<V>, name: string): Environ
  * carries no parameters, and its name is the event's. Time, thread and callers stay those of the event that began it.
  */
 export const inRaisedEvent = (expression: Expression, name: string): Expression => ({
-  source: expression.source,
-  type: expression.type,
+  ...expression,
   evaluate: (env: Environment<Value>) => expression.evaluate(underEvent(env, name)),
   abstract: (env: Environment<Known>) => expression.abstract(underEvent(env, name)),
 });
