@@ -70,6 +70,8 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   #changed: Host<State>[] = [];
   #outputs: Output[] = [];
   #next = 0;
+  #batch!: Batch;
+  #at = 0;
   #host!: Host<State>;
   readonly counts: EngineCounts = {
     records: 0,
@@ -105,7 +107,9 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   push(batch: Batch): void {
     const { bytes, keys, values, schemas, offsets, length } = batch;
     for (const { from, to, code, message } of batch.damage) this.#damaged(from, to, code, message);
+    this.#batch = batch;
     for (let i = 0; i < length; i++) {
+      this.#at = i;
       this.coordinates.offset = offsets[i]!;
       const schema = schemas[i]!;
       const start = values[2 * i]!;
@@ -263,6 +267,10 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     const host = this.#host;
     host.timers.clear(id);
     host.due = host.timers.due;
+  }
+
+  refuse(code: ErrorCode, reason: string): void {
+    this.#refuse(this.#batch, this.#at, code, reason);
   }
 
   // --- inside ---

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../schemas/errors.js';
 import type { Assignment, Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
 
 /** Dense number of a key within one owned partition. */
@@ -29,6 +30,8 @@ export interface World {
   /** Wakes this key at `at`; the same id again replaces the timer. */
   wake(at: Micros, id: number): void;
   sleep(id: number): void;
+  /** Sets the record that is being handled aside as a dead letter. */
+  refuse(code: ErrorCode, reason: string): void;
 }
 
 /**
