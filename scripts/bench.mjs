@@ -1,0 +1,64 @@
+// `npm run bench [-- NAME…] [--output json]`: runs dist/bench/*.js, each exporting `bench()`, and prints what they measured.
+import { existsSync, readdirSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = `${root}dist/bench`;
+const args = process.argv.slice(2);
+const at = args.indexOf('--output');
+const output = at < 0 ? 'table' : (args.splice(at, 2)[1] ?? '');
+if (output !== 'table' && output !== 'json') {
+  console.error('usage: npm run bench -- [NAME…] [--output table|json]');
+  process.exit(2);
+}
+if (!existsSync(folder)) {
+  console.error('dist/bench is missing: npm run build');
+  process.exit(2);
+}
+
+const files = readdirSync(folder).filter(
+  (file) => file.endsWith('.js') && (args.length === 0 || args.some((name) => file.includes(name))),
+);
+const results = [];
+let failed = 0;
+for (const file of files) {
+  const { bench } = await import(pathToFileURL(`${folder}/${file}`).href);
+  // Modules without `bench` are what the others share.
+  if (typeof bench !== 'function') continue;
+  console.error(`${basename(file, '.js')} …`);
+  try {
+    results.push(...(await bench()).map((result) => ({ bench: basename(file, '.js'), ...result })));
+  } catch (error) {
+    failed++;
+    console.error(`${file}: ${error.stack ?? error}`);
+  }
+}
+
+const number = (value) => {
+  if (typeof value !== 'number') return String(value ?? '');
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)));
+};
+if (output === 'json') console.log(JSON.stringify(results));
+else {
+  const rows = [
+    ['BENCH', 'NAME', 'FIGURE', 'UNIT', 'BASELINE', 'RATIO'],
+    ...results.map(({ bench, name, figure, unit, baseline, ratio }) => [
+      bench,
+      name,
+      number(figure),
+      unit,
+      number(baseline),
+      number(ratio),
+    ]),
+  ];
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join('  ')
+        .trimEnd(),
+    );
+}
+process.exitCode = failed === 0 ? 0 : 1;
