@@ -26,6 +26,8 @@ export interface SinkMark {
   readonly rows: number;
   /** Rows done and intended. */
   readonly intended: number;
+  /** When the newest of them were sent, µs. */
+  readonly ingestedAt: number;
 }
 
 interface Counted {
@@ -37,22 +39,27 @@ interface Counted {
   readonly highest: number;
 }
 
-/** Rows expire as parts are merged, in any order, so those that may be gone by now are left out of the count. */
-const countRows = async (store: Store, table: RowTable): Promise<Counted[]> => {
+const HOUR = 3_600_000_000;
+
+/** Rows expire as parts are merged, in any order, so those that may be gone by now are left out. µs */
+const keptSince = async (store: Store, table: RowTable): Promise<number> => {
   const days = await retentionDays(store, table);
-  const kept = days === null ? '' : `WHERE ingested_at > now64(6) - toIntervalDay(${days}) + toIntervalHour(1)`;
-  return store.attempt(async (client) =>
+  return days === null ? 0 : Date.now() * 1000 - (days * 24 - 1) * HOUR;
+};
+
+const countRows = async (store: Store, table: RowTable, since: number): Promise<Counted[]> =>
+  store.attempt(async (client) =>
     (
       await client.query({
         query: `SELECT topic, partition, count() AS rows, uniqExact(row) AS distinct, min(row) AS lowest, max(row) AS highest
-          FROM ${table} ${kept} GROUP BY topic, partition`,
+          FROM ${table} WHERE ingested_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') GROUP BY topic, partition`,
+        query_params: { since },
         format: 'JSONEachRow',
       })
     ).json<Counted>(),
   );
-};
 
-const auditTable = (counted: readonly Counted[], marks: readonly SinkMark[]): TableAudit => {
+const auditTable = (counted: readonly Counted[], marks: readonly SinkMark[], since: number): TableAudit => {
   let [rows, duplicates, holes, surplus] = [0, 0, 0, 0];
   for (const part of counted) {
     const mark = marks.find(({ topic, partition }) => topic === part.topic && partition === part.partition);
@@ -62,9 +69,10 @@ const auditTable = (counted: readonly Counted[], marks: readonly SinkMark[]): Ta
     holes += Math.max(end, mark?.rows ?? 0) - part.lowest - part.distinct;
     if (mark !== undefined) surplus += Math.max(0, end - mark.intended);
   }
-  // Rows may all have expired, so a partition without any is no finding by itself unless nothing ever expires that fast.
-  for (const { topic, partition, rows: done } of marks)
-    if (!counted.some((part) => part.topic === topic && part.partition === partition)) holes += done;
+  // Where nothing is left though rows should be, all of them are missing, unless the newest may have expired.
+  for (const { topic, partition, rows: done, ingestedAt } of marks)
+    if (ingestedAt >= since && !counted.some((part) => part.topic === topic && part.partition === partition))
+      holes += done;
   return { rows, duplicates, holes, surplus };
 };
 
@@ -73,19 +81,19 @@ const auditTable = (counted: readonly Counted[], marks: readonly SinkMark[]): Ta
  * partition; with `marks` (see `sinkMarks`) also that it ends where the sink says.
  */
 export const audit = async (store: Store, marks: readonly SinkMark[] = []): Promise<AuditReport> => {
-  const tables = await Promise.all(
-    ROW_TABLES.map(
-      async (table) =>
-        [
-          table,
-          auditTable(
-            await countRows(store, table),
-            marks.filter((mark) => mark.table === table),
-          ),
-        ] as const,
-    ),
-  );
-  return { tables: Object.fromEntries(tables) as Record<RowTable, TableAudit> };
+  const auditOf = async (table: RowTable): Promise<readonly [RowTable, TableAudit]> => {
+    const since = await keptSince(store, table);
+    const counted = await countRows(store, table, since);
+    return [
+      table,
+      auditTable(
+        counted,
+        marks.filter((mark) => mark.table === table),
+        since,
+      ),
+    ];
+  };
+  return { tables: Object.fromEntries(await Promise.all(ROW_TABLES.map(auditOf))) as Record<RowTable, TableAudit> };
 };
 
 /** True if nothing is missing, double or unaccounted for. */

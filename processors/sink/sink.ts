@@ -19,6 +19,11 @@ const BUILDERS: Readonly<Record<string, () => RowBuilder>> = {
 
 export const SINK_TOPICS: readonly string[] = Object.keys(BUILDERS);
 
+/** Table of each of these topics. */
+export const SINK_TABLES: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(BUILDERS).map(([topic, builder]) => [topic, builder().table]),
+);
+
 const TOPIC_POLL_MS = 1_000;
 
 export interface SinkOptions {
