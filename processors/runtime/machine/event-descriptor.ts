@@ -23,6 +23,6 @@ export const descriptorsFor = (descriptors: Iterable<string>, event: string): re
     if (descriptor === event) exact = true;
     else if (describesEvent(descriptor, event)) wild.push(descriptor);
   }
-  wild.sort((a, b) => a.length - b.length);
+  wild.sort((a, b) => b.length - a.length);
   return exact ? [event, ...wild] : wild;
 };
