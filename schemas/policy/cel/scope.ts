@@ -1,7 +1,10 @@
 import type { Policy } from '../policy.js';
 import type { ScalarType } from '../value.js';
 
-/** Types as expressions see them. An int is also what a uint parameter is, a string also an enum: by its name. */
+/**
+ * Types as expressions see them. A uint is an int there, as comparisons of the two are what people write; an enum is its name,
+ * or its number where it has none, hence `dyn`.
+ */
 export type CelType = 'int' | 'double' | 'bool' | 'string' | 'null' | 'hash' | 'dyn';
 
 /** What expressions of one policy may name. Positions are those of the arrays in an `Environment`. */
@@ -10,7 +13,7 @@ export interface Scope {
   readonly variables: readonly { readonly name: string; readonly type: CelType }[];
 }
 
-export const celType = (type: ScalarType): CelType => (type === 'uint' ? 'int' : type === 'enum' ? 'string' : type);
+export const celType = (type: ScalarType): CelType => (type === 'uint' ? 'int' : type === 'enum' ? 'dyn' : type);
 
 /**
  * Everything that the expressions of a policy may name. A parameter that functions declare with different types is `dyn`.
