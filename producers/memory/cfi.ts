@@ -15,6 +15,7 @@ const MAX_REMEMBERED = 64;
 export interface UnwindRow {
   /** Link-time start of the function part that the row is for. */
   readonly start: number;
+  readonly size: number;
   /** Canonical frame address = register + offset; `other` needs what /proc does not tell. */
   readonly cfa: { readonly register: 'sp' | 'bp' | 'other'; readonly offset: number };
   /** Where the caller's rbp is: unchanged, saved at CFA + offset, or not told. */
@@ -137,6 +138,7 @@ export class CallFrameInfo {
     const usual = state.ra.rule === 'saved' && state.ra.offset === -8;
     return {
       start,
+      size: length,
       cfa: { register: usual ? register : 'other', offset: state.offset },
       bp: { rule: state.bp.rule === 'undefined' ? 'other' : state.bp.rule, offset: state.bp.offset },
       outermost: state.ra.rule === 'undefined',

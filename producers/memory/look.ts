@@ -394,6 +394,12 @@ export class Target {
     };
   }
 
+  /** The next look reads and decodes everything anew. */
+  forget(): void {
+    for (const files of this.#threads.values()) files.forget();
+    this.#seen.clear();
+  }
+
   close(): void {
     for (const files of this.#threads.values()) files.close();
     this.#threads.clear();

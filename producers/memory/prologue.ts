@@ -1,29 +1,60 @@
+import { instructionAt } from './instructions.js';
+
+const MAX_INSTRUCTIONS = 20_000;
+
+/** How a function has moved SP when it reaches one of its instructions. Depths are bytes up to its frame address. */
+export interface StackState {
+  /** From SP; null if it cannot be told (alloca, alignment). */
+  readonly depth: number | null;
+  /** From rbp, where the function keeps a frame pointer. */
+  readonly bpDepth: number | null;
+  /** From the slot that holds the caller's rbp; null if the function has not saved it. */
+  readonly savedBp: number | null;
+}
+
 /**
- * How far a function that keeps a frame pointer has moved SP when it calls another: bytes from SP up to its frame address.
- * Reads [endbr64] push rbp; mov rbp,rsp; pushes of kept registers; sub rsp,N. Null if the function does not begin like that.
- * Arguments passed on the stack move SP further: the result is a candidate that the return address must confirm.
+ * Follows a function from its first instruction along every path to the one at `offset`, and what each does to SP.
+ * Null if no path reaches it or if paths disagree: then nothing is certain. `code` may go on a little beyond the function.
  */
-export const framePointerDepth = (code: Uint8Array): number | null => {
-  let at = 0;
-  if (code[0] === 0xf3 && code[1] === 0x0f && code[2] === 0x1e && code[3] === 0xfa) at = 4;
-  if (code[at] !== 0x55) return null;
-  at++;
-  const move =
-    code[at] === 0x48 &&
-    ((code[at + 1] === 0x89 && code[at + 2] === 0xe5) || (code[at + 1] === 0x8b && code[at + 2] === 0xec));
-  if (!move) return null;
-  at += 3;
-  let depth = 16;
-  for (let pushes = 0; pushes < 8; pushes++) {
-    if (code[at] === 0x41 && code[at + 1]! >= 0x54 && code[at + 1]! <= 0x57) at += 2;
-    else if (code[at] === 0x53) at += 1;
-    else break;
-    depth += 8;
+export const stackStateAt = (code: Buffer, offset: number): StackState | null => {
+  const states = new Map<number, StackState>();
+  const work: number[] = [0];
+  states.set(0, { depth: 8, bpDepth: null, savedBp: null });
+  let agreed = true;
+  const reach = (at: number, state: StackState): void => {
+    if (at < 0 || at > code.length) return;
+    const known = states.get(at);
+    if (known === undefined) {
+      states.set(at, state);
+      work.push(at);
+    } else if (known.depth !== state.depth || known.bpDepth !== state.bpDepth || known.savedBp !== state.savedBp)
+      // Where a path comes from a call that does not return, its state may be anything: it only matters on the way to `offset`.
+      agreed = false;
+  };
+  for (let n = 0; n < MAX_INSTRUCTIONS; n++) {
+    const at = work.pop();
+    if (at === undefined) return agreed ? (states.get(offset) ?? null) : null;
+    const state = states.get(at)!;
+    const told = instructionAt(code, at);
+    if (told.flow === 'end') continue;
+    const next = after(state, told);
+    if (told.flow !== 'jump') reach(at + told.length, next);
+    if (told.flow === 'jump' || told.flow === 'branch') reach(told.target, next);
   }
-  if (code[at] === 0x48 && code[at + 2] === 0xec) {
-    if (code[at + 1] === 0x83) return depth + code[at + 3]!;
-    if (code[at + 1] === 0x81)
-      return depth + code[at + 3]! + code[at + 4]! * 2 ** 8 + code[at + 5]! * 2 ** 16 + code[at + 6]! * 2 ** 24;
+  return null;
+};
+
+const after = (state: StackState, told: ReturnType<typeof instructionAt>): StackState => {
+  if (told.sp === 'keep' && told.bp === 'keep') return state;
+  let { depth, bpDepth, savedBp } = state;
+  if (told.sp === 'move') depth = depth === null ? null : depth + told.by;
+  else if (told.sp === 'from-bp') depth = bpDepth === null ? null : bpDepth + told.by;
+  else if (told.sp === 'lost') depth = null;
+  if (told.bp === 'push') savedBp ??= depth;
+  else if (told.bp === 'set') bpDepth = depth;
+  else if (told.bp === 'restore') {
+    bpDepth = null;
+    savedBp = null;
   }
-  return depth;
+  return { depth, bpDepth, savedBp };
 };

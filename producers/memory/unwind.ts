@@ -1,10 +1,12 @@
 import type { UnwindRow } from './cfi.js';
 import { bytesAt } from './elf.js';
 import type { Place, ProcessImage } from './process-image.js';
-import { framePointerDepth } from './prologue.js';
+import { stackStateAt } from './prologue.js';
 import type { FunctionSymbol } from './symbols.js';
 
 const MAX_FRAMES = 256;
+/** Larger functions are not followed instruction by instruction. */
+const MAX_FUNCTION = 256 * 1024;
 /** Words searched for a caller where nothing tells the frame's size. */
 const MAX_SEARCH = 512;
 
@@ -115,7 +117,7 @@ export const unwind = (image: ProcessImage, pc: number, sp: number, bytes: Buffe
 const decisiveStep = (
   image: ProcessImage,
   stack: Stack,
-  at: { readonly pc: number; readonly sp: number; readonly bp: number | null },
+  at: { readonly sp: number; readonly bp: number | null; readonly exact: boolean },
   code: Place | null,
   symbol: FunctionSymbol | null,
   row: UnwindRow | null,
@@ -126,20 +128,25 @@ const decisiveStep = (
     const cfa = row.cfa.register === 'sp' ? at.sp + row.cfa.offset : at.bp! + row.cfa.offset;
     return stepTo(image, stack, at, cfa, row, 'cfi');
   }
-  const start = row?.cfa.register === 'bp' ? row.start : symbol?.start;
-  if (start === undefined) return null;
-  const depth = framePointerDepth(bytesAt(code.module.elf, start, 40));
-  if (depth !== null && at.bp !== null && row === null)
-    return stepTo(image, stack, at, at.bp + 16, SAVED, 'frame-record');
-  if (depth !== null) {
-    const step = stepTo(image, stack, at, at.sp + depth, SAVED, 'prologue');
-    // The saved rbp of the program's outermost frame is arbitrary; that of any other points up the stack.
-    if (step === 'cut' || step !== null) return step;
+  const range = symbol ?? row;
+  if (range === null || range.size > MAX_FUNCTION) return null;
+  const offset = code.vaddr + (at.exact ? 0 : 1) - range.start;
+  const state = stackStateAt(bytesAt(code.module.elf, range.start, range.size + 16), offset);
+  const bp: UnwindRow['bp'] =
+    row?.bp ??
+    (state?.savedBp == null
+      ? { rule: state === null ? 'other' : 'same', offset: 0 }
+      : { rule: 'saved', offset: -state.savedBp });
+  if (state?.bpDepth != null && at.bp !== null) {
+    const step = stepTo(image, stack, at, at.bp + state.bpDepth, { bp }, 'frame-record');
+    if (step !== null) return step;
   }
-  return callSiteStep(image, stack, at, code, symbol, start, depth !== null || row?.bp.rule === 'saved');
+  if (state?.depth != null) {
+    const step = stepTo(image, stack, at, at.sp + state.depth, { bp }, 'prologue');
+    if (step !== null) return step;
+  }
+  return callSiteStep(image, stack, at, code, symbol, range.start, bp);
 };
-
-const SAVED: Pick<UnwindRow, 'bp'> = { bp: { rule: 'saved', offset: -16 } };
 
 /** The caller behind a frame address, if a return address stands there. */
 const stepTo = (
@@ -166,11 +173,11 @@ const returnsFromSignal = (place: Place): boolean => place.module.cfi.at(place.v
 const callSiteStep = (
   image: ProcessImage,
   stack: Stack,
-  at: { readonly sp: number },
+  at: { readonly sp: number; readonly bp: number | null },
   code: Place,
   symbol: FunctionSymbol | null,
   start: number,
-  savesBp: boolean,
+  bpRule: UnwindRow['bp'],
 ): Outcome => {
   const from = at.sp + ((8 - (at.sp % 8)) % 8);
   for (let slot = from, n = 0; n < MAX_SEARCH && stack.holds(slot); slot += 8, n++) {
@@ -183,7 +190,8 @@ const callSiteStep = (
         ? (symbol?.names.includes(target.name) ?? false)
         : place.module === code.module && target.vaddr === start;
     if (!exact) continue;
-    const bp = savesBp ? stack.word(slot - 8) : -1;
+    const bp =
+      bpRule.rule === 'saved' ? stack.word(slot + 8 + bpRule.offset) : bpRule.rule === 'same' ? (at.bp ?? -1) : -1;
     return {
       cfa: slot + 8,
       returnAddress: stack.word(slot),

@@ -83,6 +83,34 @@ suite(`looks at a live program ${noCompiler}`, () => {
     target.close();
   });
 
+  test.each([
+    ['-O0', '-g'],
+    ['-O1', '-g'],
+    ['-O2', '-g'],
+    ['-O2', '-s'],
+    ['-O3', '-g', '-static'],
+    ['-O0', '-g', '-fno-asynchronous-unwind-tables'],
+    ['-O2', '-g', '-fno-asynchronous-unwind-tables'],
+    ['-O2', '-g', '-fcf-protection=full', '-fstack-protector-all'],
+  ])('built with %s %s %s the stack reaches its root at every look', (...flags) => {
+    const { pid } = start(buildDevice(folder, flags, `device${flags.join('')}`), ['--cycles', '1000']);
+    pause(60);
+    const target = openTarget(pid);
+    const incomplete: unknown[] = [];
+    let sampled = 0;
+    for (let i = 0; i < 60; i++, pause(5))
+      for (const thread of target.look().threads) {
+        if (thread.outcome !== 'sampled') continue;
+        sampled++;
+        if (!thread.complete)
+          incomplete.push(thread.frames.map((frame) => [frame.function, frame.foundBy, frame.sizedBy]));
+      }
+    target.close();
+    process.kill(pid, 'SIGKILL');
+    expect(incomplete).toEqual([]);
+    expect(sampled).toBeGreaterThan(30);
+  });
+
   test('a stripped program is unwound to its root; its own functions stay without names', () => {
     const stripped = buildDevice(folder, ['-O0', '-s'], 'stripped');
     const { pid } = start(stripped, ['--cycles', '100']);
