@@ -9,9 +9,6 @@ import type { AttestreamError } from '../../schemas/errors.js';
 const SEND_DEADLINE = 20;
 const FIRST_WAIT = 100;
 const LONGEST_WAIT = 5_000;
-/** A connection that breaks can look like rows that end too early, so the server is asked twice. */
-const REFUSALS = 2;
-
 /** Seconds since boot, sleep included: the wall clock may jump, and a suspended process must notice that it slept. */
 export const secondsAwake = (): number => uptime();
 
@@ -23,6 +20,8 @@ export interface Insertion {
   /** Proves the lease again. Throws LEASE_LOST. */
   readonly prove: () => Promise<void>;
   readonly stop: AbortSignal;
+  /** Refusals that are believed. A connection that breaks can look like rows that end too early, so one may be too few. */
+  readonly refusals: number;
   /** A failure that is waited out; null when it is over. */
   readonly trouble: (error: AttestreamError | null) => void;
 }
@@ -52,7 +51,7 @@ export const insert = async (insertion: Insertion): Promise<'inserted' | 'refuse
     } catch (error) {
       const failure = failureOf(error);
       if (failure === 'refused') throw asAttestreamError(error, store.name);
-      if (failure === 'data' && ++refusals >= REFUSALS) return 'refused';
+      if (failure === 'data' && ++refusals >= insertion.refusals) return 'refused';
       if (failure !== 'data') {
         troubled = true;
         trouble(asAttestreamError(error, store.name));

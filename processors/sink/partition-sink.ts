@@ -97,7 +97,7 @@ export class PartitionSink {
       const outcome = await this.#insert(chunk);
       if (outcome === 'inserted') await this.#commit({ done: chunk, intent: null, letters: chunk.deadLetters });
       // Nothing of refused rows lands, so the chunk may as well be cut anew.
-      else if (outcome === 'refused') this.#records = 1;
+      else if (outcome === 'refused') this.#records = Math.max(1, Math.floor(chunk.records / 2));
       return outcome !== 'stopped';
     }
     // The log or this program's reading of it has changed. Rows that are all there, or not at all, leave no doubt.
@@ -195,6 +195,8 @@ export class PartitionSink {
       provedAt: () => this.#provedAt,
       prove: () => this.#commit({ done: null, intent: null, letters: [] }),
       stop,
+      // Of a single record the answer is final, of more it only says where to look.
+      refusals: chunk.records === 1 ? 2 : 1,
       trouble: (error) => {
         this.#trouble = error;
         this.#report();

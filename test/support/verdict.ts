@@ -35,6 +35,6 @@ export const verdictOf = (i: number, change: Partial<Verdict> = {}): Verdict => 
   bindings: { level: `${i}`, name: '"x"' },
   believed: ['idle', 'open'].slice(0, i % 3),
   probability: i % 4 === 0 ? null : 990_000 + i,
-  numbers: { distance: -i, total: 2 ** 40 + i },
+  numbers: { distance: 1 - i, total: 2 ** 40 + i },
   ...change,
 });
