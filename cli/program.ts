@@ -1,13 +1,29 @@
 import { Command } from 'commander';
 import { register as config } from './commands/config.js';
+import { register as copy } from './commands/copy.js';
 import { register as doctor } from './commands/doctor.js';
 import { register as importing } from './commands/import.js';
+import { register as look } from './commands/look.js';
+import { register as policy } from './commands/policy.js';
+import { register as record } from './commands/record.js';
+import { register as topics } from './commands/topics.js';
+import { register as trace } from './commands/trace.js';
 import { type Io, setIo } from './io.js';
 import { outputFormat } from './output.js';
 import { version } from './version.js';
 
 /** Each adds one command (or a group of them) to the program. In the order of the help. */
-const COMMANDS: readonly ((program: Command) => void)[] = [importing, config, doctor];
+const COMMANDS: readonly ((program: Command) => void)[] = [
+  look,
+  record,
+  importing,
+  trace,
+  copy,
+  policy,
+  topics,
+  config,
+  doctor,
+];
 
 /** The command line of attestream. Errors are thrown, not printed; nothing ends the process. */
 export const buildProgram = (io: Io): Command => {

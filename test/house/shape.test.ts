@@ -43,3 +43,10 @@ test('tests are neither left out nor left alone', () => {
   );
   expect(left.filter((file) => !file.endsWith('house/shape.test.ts'))).toEqual([]);
 });
+
+test('no assertion is empty: toMatchObject takes any value for a bare regular expression', () => {
+  const empty = /toMatchObject\(\s*\{[^()]*:\s*\/[^/*]/;
+  expect(empty.test(`toMatchObject({ message: ${'/'}x/ })`)).toBe(true);
+  const files = filesBelow('test', (name) => name.endsWith('.ts') && name !== 'shape.test.ts');
+  expect(files.filter((file) => empty.test(readText(file)))).toEqual([]);
+});

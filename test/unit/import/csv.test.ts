@@ -82,7 +82,7 @@ test('a column that the file lacks is named with the nearest one', async () => {
     importText(folder, 'd.csv', 'ts,until,cal,pid,device,lvl,ratio,note\n1,,f,1,d,1,1,x\n', MAP),
   ).rejects.toMatchObject({
     code: 'IMPORT_FORMAT',
-    message: /no column "call".*"cal"/,
+    message: expect.stringMatching(/no column "call".*"cal"/),
   });
 });
 
@@ -96,7 +96,10 @@ test.each([
   ['a: [', /not readable as YAML/],
   ['function: f\nprocess: p', /does not say where the time stands/],
 ])('a map with a slip is refused: %s', async (map, message) => {
-  await expect(importText(folder, 'e.csv', 'a\n1\n', map)).rejects.toMatchObject({ code: 'IMPORT_MAP', message });
+  await expect(importText(folder, 'e.csv', 'a\n1\n', map)).rejects.toMatchObject({
+    code: 'IMPORT_MAP',
+    message: expect.stringMatching(message),
+  });
 });
 
 test('another delimiter, no header, names as constants', async () => {

@@ -102,10 +102,18 @@ test('a file that holds nothing, or something else, is refused by name', async (
   const refused = (content: string | Buffer) => importText(folder, 'x.ndjson', content);
   await expect(refused('')).rejects.toMatchObject({ code: 'IMPORT_EMPTY' });
   await expect(refused('\n\n')).rejects.toMatchObject({ code: 'IMPORT_EMPTY' });
-  await expect(refused('[{"at":1}]')).rejects.toMatchObject({ code: 'IMPORT_FORMAT', message: /jq/ });
-  await expect(refused(Buffer.from('\ufeff{"at":1}', 'utf16le'))).rejects.toMatchObject({ message: /iconv/ });
+  await expect(refused('[{"at":1}]')).rejects.toMatchObject({
+    code: 'IMPORT_FORMAT',
+    message: expect.stringMatching(/jq/),
+  });
+  await expect(refused(Buffer.from('\ufeff{"at":1}', 'utf16le'))).rejects.toMatchObject({
+    message: expect.stringMatching(/iconv/),
+  });
   await expect(refused('Obj\u0001rest')).rejects.toMatchObject({ code: 'IMPORT_FORMAT' });
-  await expect(refused('at,process\n1,2\n')).rejects.toMatchObject({ code: 'IMPORT_FORMAT', message: /line 1/ });
+  await expect(refused('at,process\n1,2\n')).rejects.toMatchObject({
+    code: 'IMPORT_FORMAT',
+    message: expect.stringMatching(/line 1/),
+  });
 });
 
 test('the same file is not imported twice into one log, another beside it is', async () => {

@@ -75,7 +75,10 @@ test('bytes that are not of the declared encoding are noticed, a declared one is
 
 test('other XML, nesting without end and no XML at all are refused', async () => {
   const refused = (content: string) => importText(folder, 'x.xes', content);
-  await expect(refused('<html><body/></html>')).rejects.toMatchObject({ code: 'IMPORT_FORMAT', message: /<html>/ });
+  await expect(refused('<html><body/></html>')).rejects.toMatchObject({
+    code: 'IMPORT_FORMAT',
+    message: expect.stringMatching(/<html>/),
+  });
   await expect(refused(`<log>${'<trace>'.repeat(100_000)}`)).rejects.toMatchObject({ code: 'IMPORT_FORMAT' });
   await expect(refused('plain text\n'.repeat(2000))).rejects.toMatchObject({ code: 'IMPORT_FORMAT' });
 });

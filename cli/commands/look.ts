@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { duration, gather, wholeNumber } from '../arguments.js';
+import { examples } from '../examples.js';
+import type { LookOptions } from '../look-process.js';
+
+export const register = (program: Command): void => {
+  program
+    .command('look')
+    .description('what the threads of a running process are in, and with which parameters, without stopping it')
+    .argument('[pid]', 'process id')
+    .option('--container <name>', 'the first process of this container instead (name or unique id prefix)')
+    .option('--function <name>', 'read the parameters of this function only (repeatable)', gather)
+    .option('--count <n>', 'looks', wholeNumber('--count', 1), 1)
+    .option('--interval <duration>', 'time between looks', duration('--interval'), 100_000)
+    .option('--stop', 'the process may be stopped for a moment where a look is not clear otherwise')
+    .addHelpText(
+      'after',
+      examples(
+        ['look 4711', 'the stack of each thread, once'],
+        ['look --container pump --function actuate --count 100 --interval 10ms --output json', 'a look a line'],
+      ),
+    )
+    .action(async (pid: string | undefined, options: LookOptions, command: Command) => {
+      // Loaded only now: it needs foreign functions, which not every platform has.
+      const { lookAtProcess } = await import('../look-process.js');
+      await lookAtProcess(pid, options, command);
+    });
+};

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import type { RecordOptions } from '../../producers/memory/record.js';
+import { AttestreamError } from '../../schemas/errors.js';
+import { duration, perSecond, wholeNumber } from '../arguments.js';
+import { requiredSetting } from '../configuration.js';
+import { examples } from '../examples.js';
+import { ioOf, stopOf } from '../io.js';
+import { openLog } from '../open-log.js';
+import { outPath, outputOf } from '../output.js';
+import { progressOf } from '../progress.js';
+import { readPolicy } from '../read-policy.js';
+import { targetPid } from '../target-process.js';
+
+interface Options {
+  readonly pid?: string;
+  readonly container?: string;
+  readonly policy?: string;
+  readonly survey?: boolean;
+  readonly out?: string;
+  readonly for?: number;
+  readonly budget?: number;
+  readonly partitions?: number;
+}
+
+export const register = (program: Command): void => {
+  program
+    .command('record')
+    .description('live looks at a process into a trace')
+    .argument('[program...]', 'behind --: start this program and record it from its first instruction on')
+    .option('--pid <pid>', 'a running process')
+    .option('--container <name>', 'the first process of this container (name or unique id prefix)')
+    .option('--policy <file>', 'names the functions whose parameters are read, and what of them may leave the host')
+    .option('--survey', 'without a policy: names of functions, no parameters')
+    .option('--out <folder>', 'the trace to write', outPath)
+    .option('--log <uri>', 'or the log to write to')
+    .option('--registry <url>', 'schema registry, for Kafka')
+    .option('--for <duration>', 'how long (default: until the process ends)', duration('--for'))
+    .option('--budget <rate>', 'looks per second (default: 200/s)', perSecond('--budget'))
+    .option('--partitions <n>', 'partitions of the topic, if it is created', wholeNumber('--partitions', 1, 10_000))
+    .addHelpText(
+      'after',
+      examples(
+        ['record --pid 4711 --policy device.yaml --out trace/ --for 10s', 'ten seconds of a running process'],
+        ['record --policy device.yaml --out trace/ -- ./device --fast', 'a program from its beginning to its end'],
+      ),
+    )
+    .action(async (words: string[], options: Options, command: Command) => {
+      const out = outputOf(command);
+      if ((options.policy === undefined) === (options.survey !== true))
+        throw new AttestreamError('USAGE', 'give either --policy FILE or --survey');
+      const named = [options.pid, options.container, words[0]].filter((name) => name !== undefined).length;
+      if (named !== 1)
+        throw new AttestreamError('USAGE', 'name one of --pid PID, --container NAME, or -- PROGRAM ARGUMENTS');
+      const policy = options.policy === undefined ? null : readPolicy(options.policy);
+      const pid = words.length > 0 ? null : await targetPid(options.pid, options.container, ioOf(command).env);
+      const log = await openLog(options.out ?? requiredSetting(command, 'log', '--out TRACE/'), { command });
+      // Loaded only now: it needs foreign functions, which not every platform has.
+      const { record, recordCommand } = await import('../../producers/memory/record.js');
+      const progress = progressOf(command, 'record');
+      let looks = 0;
+      const how: RecordOptions = {
+        policy,
+        log,
+        stop: stopOf(command),
+        onLook: () => progress.update(0, 0, ++looks),
+        ...(options.for === undefined ? {} : { for: options.for }),
+        ...(options.budget === undefined ? {} : { budget: options.budget }),
+        ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+      };
+      try {
+        const recorded =
+          pid === null
+            ? // Its output is its own affair, but stdout is ours.
+              await recordCommand(words[0]!, words.slice(1), { ...how, stdio: ['ignore', 2, 2] })
+            : await record({ ...how, pid });
+        progress.end();
+        await out.object(recorded);
+      } finally {
+        progress.end();
+        await log.close();
+      }
+    });
+};

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { boottimeMicros } from '../producers/identity/boottime.js';
+import { type LookResult, openTarget, type SeenFrame, type Target } from '../producers/memory/look.js';
+import { lookJson } from '../producers/memory/look-json.js';
+import { parseStat } from '../producers/memory/proc-files.js';
+import { ioOf, stopOf } from './io.js';
+import { outputOf } from './output.js';
+import { printable } from './printable.js';
+import { targetPid } from './target-process.js';
+
+export interface LookOptions {
+  readonly container?: string;
+  readonly function?: readonly string[];
+  readonly count: number;
+  /** µs */
+  readonly interval: number;
+  readonly stop?: boolean;
+}
+
+const frameText = (frame: SeenFrame, index: number): string => {
+  const values = frame.parameters.map(
+    ({ name, value, unavailable }) => `${name}=${unavailable === '' ? String(value) : `(${unavailable})`}`,
+  );
+  const name = frame.function ?? `0x${frame.pc.toString(16)}`;
+  return `  #${index} ${printable(`${name}(${values.join(', ')})`)}  ${printable(frame.file)}  ${frame.foundBy}`;
+};
+
+const shown = (look: LookResult): string =>
+  [
+    `process ${look.pid}:${look.startTime}  ${look.micros} µs, ${look.bytesRead} bytes`,
+    ...look.threads.flatMap((thread) => [
+      `thread ${thread.tid} ${printable(thread.name)}: ${thread.outcome}`,
+      ...thread.frames.map(frameText),
+    ]),
+  ].join('\n');
+
+const STOP_PATIENCE_MS = 200;
+
+/** Stops the process for the length of one look. The permission is the user's to give: `--stop`. */
+const lookStopped = async (target: Target): Promise<LookResult> => {
+  process.kill(target.pid, 'SIGSTOP');
+  try {
+    const end = performance.now() + STOP_PATIENCE_MS;
+    const state = (): string | undefined => parseStat(readFileSync(`/proc/${target.pid}/stat`, 'latin1'))?.state;
+    while (state() !== 'T' && performance.now() < end) await delay(1);
+    return target.look();
+  } finally {
+    process.kill(target.pid, 'SIGCONT');
+  }
+};
+
+const unclear = (look: LookResult): boolean =>
+  look.threads.some(({ outcome }) => outcome === 'running' || outcome === 'torn');
+
+/** Looks and prints, until the wanted number of looks is done or the process has ended. */
+export const lookAtProcess = async (pid: string | undefined, options: LookOptions, command: Command): Promise<void> => {
+  const out = outputOf(command);
+  const stop = stopOf(command);
+  const target = openTarget(
+    await targetPid(pid, options.container, ioOf(command).env),
+    options.function === undefined ? 'all' : new Set(options.function),
+  );
+  // A look's own clock never steps; the real time that it stands for is settled once.
+  const offset = Math.round(Date.now() * 1000 - boottimeMicros());
+  try {
+    for (let n = 0; n < options.count; n++) {
+      if (n > 0) await delay(options.interval / 1000, undefined, { signal: stop });
+      stop.throwIfAborted();
+      let look = target.look();
+      if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
+      await out.line(lookJson(look, offset), () => shown(look));
+      if (look.gone) return;
+    }
+  } finally {
+    target.close();
+  }
+};
