@@ -91,7 +91,7 @@ export class Appender {
         const [offset] = await this.cluster.leader(
           topic,
           partition,
-          async (broker) => await produce(broker, null, [{ topic, partition, batch }]),
+          async (broker) => await produce(broker, null, [{ topic, partition, batch, records: records.length }]),
         );
         this.#sequence = (this.#sequence + records.length) % SEQUENCES;
         return offset!;

@@ -65,7 +65,7 @@ export class KafkaLease implements Lease {
     const targets = await this.#targets(commit);
     if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
     try {
-      await this.producer.commit(targets);
+      await this.producer.commit(targets, targets.slice(0, -1));
     } catch (error) {
       this.lose(isAttestreamError(error, 'LEASE_LOST') ? 'a newer processor owns it' : (error as Error).message);
       throw error;
@@ -73,7 +73,7 @@ export class KafkaLease implements Lease {
     this.home.progress(this.partition, commit.next);
   }
 
-  /** Everything that can be refused for its content is refused here, before the transaction begins. */
+  /** Outputs, then state. Everything that can be refused for its content is refused here, before the transaction begins. */
   async #targets({ next, outputs, snapshots }: Commit): Promise<readonly Target[]> {
     const { group, topic, partition, generation } = this;
     const { registry } = this.home;
@@ -96,7 +96,10 @@ export class KafkaLease implements Lease {
       schema: registry.schemas.current('Marker'),
       value: encodeRecord('Marker', marker),
     });
-    byTopic.set('state', [...(byTopic.get('state') ?? []), ...state]);
+    // Last, and never among the outputs: what is restored is waited for by whoever restores.
+    if (byTopic.has('state'))
+      throw new AttestreamError('USAGE', 'topic state takes no outputs, it belongs to the commits');
+    byTopic.set('state', state);
     const targets: Target[] = [];
     for (const [to, entries] of byTopic) {
       const kafkaTopic = await this.home.target(to, partition);

@@ -29,7 +29,7 @@ const IDLE_READERS = 4;
  * Opens `kafka://HOST:PORT[,HOST:PORT]` and says within about ten seconds if it cannot: USAGE, KAFKA_UNREACHABLE, KAFKA_UNSUPPORTED,
  * KAFKA_REFUSED, REGISTRY_UNREACHABLE or REGISTRY_REFUSED.
  */
-export const openKafka = async (uri: string, options: KafkaOptions = {}): Promise<EventLog> => {
+export const openKafka = async (uri: string, options: KafkaOptions = {}): Promise<KafkaLog> => {
   if (options.registry === undefined)
     throw new AttestreamError('USAGE', 'a Kafka log needs a schema registry: add --registry http://HOST:8081');
   const kafka = kafkaClient(uri, options);
@@ -45,7 +45,7 @@ export const openKafka = async (uri: string, options: KafkaOptions = {}): Promis
   return new KafkaLog(uri, kafka, cluster, registry, options.prefix ?? DEFAULT_PREFIX);
 };
 
-class KafkaLog implements EventLog {
+export class KafkaLog implements EventLog {
   readonly #appenders = new Map<string, Appender>();
   readonly #readers: Cluster[] = [];
   readonly #leases = new Set<Leases>();
@@ -74,6 +74,13 @@ class KafkaLog implements EventLog {
   async topics(): Promise<readonly string[]> {
     this.#check();
     return await this.#admin.list(this.prefix);
+  }
+
+  /** Kafka's settings of a topic; null if it does not exist. */
+  async settings(topic: string): Promise<ReadonlyMap<string, string> | null> {
+    this.#check();
+    const name = this.prefix + topic;
+    return (await this.cluster.partitions(name)) === 0 ? null : await this.#admin.settings(name);
   }
 
   async append(to: Partition, entries: readonly Entry[]): Promise<number> {

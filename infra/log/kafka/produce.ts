@@ -10,6 +10,8 @@ export interface PartitionBatch {
   readonly topic: string;
   readonly partition: number;
   readonly batch: Buffer;
+  /** How many records are in it. */
+  readonly records: number;
 }
 
 /** Offset of the first record of each batch, in the order given: at most one batch per partition, one leader for all. Throws the first ProtocolError. */

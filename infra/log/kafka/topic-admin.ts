@@ -1,4 +1,4 @@
-import type { Admin, Kafka } from 'kafkajs';
+import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import { AttestreamError } from '../../../schemas/errors.js';
 import { TOPICS, type Topic } from '../../../schemas/topics.js';
 import type { Cluster } from './cluster.js';
@@ -74,6 +74,19 @@ export class TopicAdmin {
       const found = await this.cluster.partitions(name);
       if (found > 0 || performance.now() - start > SETTLE) return found;
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Settings in force of a topic (name with prefix). */
+  async settings(name: string): Promise<ReadonlyMap<string, string>> {
+    try {
+      const admin = await this.admin();
+      const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name };
+      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] });
+      const entries = resources[0]?.configEntries ?? [];
+      return new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+    } catch (error) {
+      throw kafkaError(error, `asking for the settings of ${name}`);
     }
   }
 

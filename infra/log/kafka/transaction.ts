@@ -1,5 +1,5 @@
 import { AttestreamError } from '../../../schemas/errors.js';
-import type { Cluster } from './cluster.js';
+import { type Cluster, READ_COMMITTED } from './cluster.js';
 import { isFenced, kafkaError } from './kafka-errors.js';
 import { type PartitionBatch, produce } from './produce.js';
 import { encodeBatch, type ProducerState, type WireRecord } from './record-batch.js';
@@ -13,6 +13,9 @@ export interface Target {
 
 /** The brokers abort a transaction that is not ended within this time, in ms. Until then it holds back the readers of its partitions. */
 const TRANSACTION_TIMEOUT = 10_000;
+/** How long a commit waits until readers see it, in ms. Beyond, somebody else's open transaction holds them back. */
+const VISIBLE_WITHIN = 1000;
+const LATEST = -1;
 const EPOCHS = 2 ** 15;
 const SEQUENCES = 2 ** 31;
 
@@ -45,16 +48,17 @@ export class TransactionalProducer {
   }
 
   /**
-   * Writes all targets or none. Throws LEASE_LOST if a newer producer exists; after any other failure the producer is of no more
-   * use, and the outcome is what the next reader of its state finds.
+   * Writes all targets or none; resolves once readers of the `awaited` ones see it. Throws LEASE_LOST if a newer producer exists;
+   * after any other failure the producer is of no more use, and the outcome is what the next reader of its state finds.
    */
-  async commit(targets: readonly Target[]): Promise<void> {
+  async commit(targets: readonly Target[], awaited: readonly Target[]): Promise<void> {
+    const ends = new Map<string, number>();
     try {
       await this.#add(targets);
       for (let round = 0; ; round++) {
         const batches = targets.flatMap((target) => this.#batch(target, round));
         if (batches.length === 0) break;
-        await this.#produce(batches);
+        for (const [{ topic, partition }, end] of await this.#produce(batches)) ends.set(`${topic}/${partition}`, end);
       }
     } catch (error) {
       await this.#end(false).catch(() => null);
@@ -64,6 +68,18 @@ export class TransactionalProducer {
       await this.#end(true);
     } catch (error) {
       throw this.#failure(error);
+    }
+    await Promise.all(awaited.map(async (target) => await this.#visible(target, ends)));
+  }
+
+  /** The coordinator answers when the outcome is certain; the partitions learn of it a moment later. */
+  async #visible({ topic, partition }: Target, ends: ReadonlyMap<string, number>): Promise<void> {
+    const end = ends.get(`${topic}/${partition}`) ?? 0;
+    const start = performance.now();
+    for (let wait = 1; performance.now() - start < VISIBLE_WITHIN; wait = Math.min(wait * 2, 50)) {
+      const [stable] = await this.cluster.offsets(topic, [partition], LATEST, READ_COMMITTED).catch(() => [end]);
+      if (stable! >= end) return;
+      await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
 
@@ -91,15 +107,21 @@ export class TransactionalProducer {
     const sequence = this.#sequences.get(key) ?? 0;
     this.#sequences.set(key, (sequence + records.length) % SEQUENCES);
     const producer: ProducerState = { id: BigInt(this.producerId), epoch: this.epoch, transactional: true };
-    return [{ topic, partition, batch: encodeBatch(records, producer, sequence) }];
+    return [{ topic, partition, records: records.length, batch: encodeBatch(records, producer, sequence) }];
   }
 
-  /** Repeated as a whole, to whoever leads by then: the sequence numbers keep what arrived before from counting twice. */
-  async #produce(batches: readonly PartitionBatch[]): Promise<void> {
-    await this.cluster.retry(`committing as ${this.id}`, async () => {
-      const send = async ([leader, group]: [number, PartitionBatch[]]): Promise<unknown> =>
-        await produce(await this.cluster.node(leader), this.id, group);
-      await Promise.all([...this.cluster.byLeader(batches)].map(send));
+  /**
+   * One past the last offset of each batch. Repeated as a whole, to whoever leads by then: the sequence numbers keep what arrived
+   * before from counting twice.
+   */
+  async #produce(batches: readonly PartitionBatch[]): Promise<readonly (readonly [PartitionBatch, number])[]> {
+    return await this.cluster.retry(`committing as ${this.id}`, async () => {
+      const groups = [...this.cluster.byLeader(batches)];
+      const sent = groups.map(async ([leader, group]) => {
+        const offsets = await produce(await this.cluster.node(leader), this.id, group);
+        return group.map((batch, i) => [batch, offsets[i]! + batch.records] as const);
+      });
+      return (await Promise.all(sent)).flat();
     });
   }
 
