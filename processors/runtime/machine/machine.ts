@@ -32,7 +32,10 @@ export interface Outcome {
    * A timer that is due with no enabled transition is still spent: it is in `exited`, and the configuration says so.
    */
   readonly taken: boolean;
-  /** The step ends in, or passed through, a state tagged `violation`. */
+  /**
+   * The step ends in, or passed through, a state tagged `violation`; or its guard answers together would make XState go
+   * round for ever, which no legal run does.
+   */
   readonly violation: boolean;
   /** Timers that ran before and were stopped by the step, in XState's order; first of all the one that fired. */
   readonly exited: readonly number[];

@@ -1,12 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { compileMachine } from '../../../processors/runtime/machine/compile.js';
-import { possibleSteps, runStep } from '../../../processors/runtime/machine/run.js';
-import type { Environment } from '../../../schemas/policy/expression.js';
-import { type Known, UNKNOWN } from '../../../schemas/policy/value.js';
+import { possibleSteps, type Running, runStep } from '../../../processors/runtime/machine/run.js';
+import { type Known, UNKNOWN, type Value } from '../../../schemas/policy/value.js';
 import { thermostat } from '../../support/machine-policy.js';
 
 const machine = compileMachine(thermostat());
-const around = <C>(context: C, level: number | typeof UNKNOWN | undefined) => ({
+const around = <V extends Known>(context: V[], level: V | undefined): Running<V> => ({
   // id, level, valve
   args: [undefined, level, undefined],
   context,
@@ -34,18 +33,18 @@ describe('the thermostat', () => {
   });
 
   test('counts actuations within the limit and refuses the others', () => {
-    const context = [999];
+    const context: Value[] = [999];
     const errors = { count: 0 };
     const step = machine.step(deciding, actuate);
-    expect(runStep(step, around(context, 80) as never, errors)).toMatchObject({ configuration: idle, entered: [0] });
+    expect(runStep(step, around(context, 80), errors)).toMatchObject({ configuration: idle, entered: [0] });
     expect(context).toEqual([1000]);
-    expect(runStep(step, around(context, 80) as never, errors)).toMatchObject({
+    expect(runStep(step, around(context, 80), errors)).toMatchObject({
       configuration: deciding,
       taken: false,
     });
     expect(errors.count).toBe(0);
     // A call without the parameter: an error, hence false.
-    expect(runStep(step, around([0], undefined) as never, errors).taken).toBe(false);
+    expect(runStep(step, around<Value>([0], undefined), errors).taken).toBe(false);
     expect(errors.count).toBe(1);
   });
 
@@ -57,7 +56,7 @@ describe('the thermostat', () => {
 
   test('takes both ways where a level is unknown', () => {
     const ends: unknown[] = [];
-    const env = around([7], UNKNOWN) as unknown as Environment<Known>;
+    const env = around<Known>([7], UNKNOWN);
     possibleSteps(machine.step(deciding, actuate), env, (outcome, context, errors) => {
       ends.push([machine.describe(outcome.configuration), outcome.taken, context, errors]);
     });
