@@ -8,7 +8,7 @@ import { Opaque, Real, type Value } from '../../../schemas/policy/value.js';
 import { configurations } from './configurations.js';
 import { decisionTree, raisedExpressions, tooLarge } from './decision-tree.js';
 import type { Machine, Outcome, Step } from './machine.js';
-import { type End, macrostep, type Rest, type Stimulus } from './macrostep.js';
+import { type End, isDeaf, macrostep, type Rest, type Stimulus } from './macrostep.js';
 import { type CompileExpression, stateTree } from './state-tree.js';
 
 /** Table cells of one machine: configurations times events and timers. */
@@ -55,7 +55,7 @@ export const compileMachine = (policy: Policy, compile: CompileExpression = celO
   // Column 0 answers for events that the machine does not know, then events, then timers.
   const timersFrom = events.length + 1;
   const width = timersFrom + tree.timers.length;
-  const stimuli: Stimulus[] = [UNKNOWN_EVENT, ...events].map((event) => ({ event }));
+  const stimuli: Exclude<Stimulus, 'start'>[] = [UNKNOWN_EVENT, ...events].map((event) => ({ event }));
   tree.timerEvents.forEach((event, timer) => {
     stimuli.push({ event, timer });
   });
@@ -67,7 +67,8 @@ export const compileMachine = (policy: Policy, compile: CompileExpression = celO
     const active = known.active(from);
     const stays = leaf({ rest, taken: false, violation: false, exited: [], entered: [] });
     stimuli.forEach((stimulus, column) => {
-      const idle = column >= timersFrom && !active.includes(column - timersFrom);
+      // A timer that does not run, or an event (a timer that runs is spent by firing, whoever listens).
+      const idle = column >= timersFrom ? !active.includes(column - timersFrom) : isDeaf(rest, stimulus.event);
       cells.push(idle ? stays : stepOf(rest, stimulus));
     });
   }

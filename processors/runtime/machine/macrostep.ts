@@ -197,6 +197,10 @@ export const macrostep = (tree: StateTree, from: Rest, stimulus: Stimulus, path:
   return end();
 };
 
+/** No active state speaks of the event, nor has an `always` that might use the occasion: nothing can happen. */
+export const isDeaf = (rest: Rest, event: string): boolean =>
+  rest.active.every((node) => node.always.length === 0 && candidates(node, event).length === 0);
+
 const candidates = (node: Node, event: string): readonly Arrow[] => {
   if (node.transitions.size === 0) return [];
   let known = candidatesOf.get(node);
