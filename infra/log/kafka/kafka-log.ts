@@ -158,10 +158,10 @@ export class KafkaLog implements EventLog {
     const [sources, states] = [await cluster.partitions(kafkaTopic), await cluster.partitions(`${prefix}state`)];
     if (sources === 0) throw missingTopic(kafkaTopic);
     if (states === 0) throw missingTopic(`${prefix}state`);
-    if (states !== sources)
+    if (states < sources)
       throw new AttestreamError(
         'TOPIC_REPARTITIONED',
-        `topic ${prefix}state has ${states} partitions, ${kafkaTopic} has ${sources}: they must be as many`,
+        `topic ${prefix}state has ${states} partitions, ${kafkaTopic} has ${sources}: each needs its own`,
       );
     const leases = new Leases({
       kafka,

@@ -98,11 +98,12 @@ export class Leases {
     return lease;
   }
 
-  /** A member that holds nothing any more leaves, so that others get what it gave back. */
+  /** A member that has given back everything it was assigned leaves, so that others get it. */
   async #release(partition: number): Promise<void> {
     this.#returned.add(partition);
     this.#held.delete(partition);
-    if (this.#held.size > 0) return;
+    const rest = this.#ended ? [...this.#held.keys()] : [...this.#membership.assigned];
+    if (rest.some((other) => !this.#returned.has(other))) return;
     this.#ended = true;
     this.#membership.wake();
     await this.#membership.leave();
