@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import type { EventLog } from '../infra/log/event-log.js';
+import { type LogAddress, openByUri } from '../infra/log/open-by-uri.js';
 import { AttestreamError } from '../schemas/errors.js';
 import { configurationOf, textSetting } from './configuration.js';
 import { outputOf } from './output.js';
@@ -45,28 +46,26 @@ const clientConfig = (command: Command): Record<string, unknown> => {
   };
 };
 
+/** What a log's URI and the settings around it come to: plain data, so that a worker thread can open the log too. */
+export const logAddress = (uri: string, command: Command): LogAddress => {
+  if (!uri.startsWith('kafka://')) return { uri };
+  const registry = textSetting(command, 'registry');
+  const prefix = textSetting(command, 'prefix');
+  return {
+    uri,
+    clientConfig: clientConfig(command),
+    ...(registry === undefined ? {} : { registry }),
+    ...(prefix === undefined ? {} : { prefix }),
+  };
+};
+
 /**
  * Opens `kafka://HOST:PORT[,HOST:PORT]` or a folder as a log.
  * @throws LOG_UNSUPPORTED, TRACE_NOT_FOUND, and what the kind of log throws when it cannot be reached
  */
-export const openLog = async (uri: string, { command, readOnly = false }: OpenLogOptions): Promise<EventLog> => {
-  if (uri.startsWith('kafka://')) {
-    const { openKafka } = await import('../infra/log/kafka/kafka-log.js');
-    const registry = textSetting(command, 'registry');
-    const prefix = textSetting(command, 'prefix');
-    return openKafka(uri, {
-      clientConfig: clientConfig(command),
-      ...(registry === undefined ? {} : { registry }),
-      ...(prefix === undefined ? {} : { prefix }),
-    });
-  }
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(uri)?.[1];
-  if (scheme !== undefined && scheme !== 'file')
-    throw new AttestreamError('LOG_UNSUPPORTED', `${scheme}:// is no kind of log that is known`, { path: uri });
-  const { openTrace } = await import('../infra/log/trace/trace-log.js');
-  return openTrace(scheme === 'file' ? decodeURIComponent(new URL(uri).pathname) : uri, {
+export const openLog = (uri: string, { command, readOnly = false }: OpenLogOptions): Promise<EventLog> =>
+  openByUri(logAddress(uri, command), {
     readOnly,
     onReport: ({ topic, partition, message }) =>
       outputOf(command).tell(`attestream: TRACE_TORN: ${uri} ${topic}/${partition}: ${message}`),
   });
-};

@@ -6,6 +6,7 @@ import { register as importing } from './commands/import.js';
 import { register as look } from './commands/look.js';
 import { register as policy } from './commands/policy.js';
 import { register as record } from './commands/record.js';
+import { register as replay } from './commands/replay.js';
 import { register as topics } from './commands/topics.js';
 import { register as trace } from './commands/trace.js';
 import { type Io, setIo } from './io.js';
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   look,
   record,
   importing,
+  replay,
   trace,
   copy,
   policy,

@@ -51,6 +51,8 @@ export const ERRORS = {
   LEASE_LOST: 'Another processor owns this partition now; nothing of the refused commit became visible.',
   SNAPSHOT_FOREIGN:
     'A snapshot was made by another version of the fold or another machine. Reprocess from the start under a new name.',
+  STATE_MISMATCH:
+    'The folder given as --state holds another replay: other events, policies or range. Name an empty folder, or repeat the same command.',
   TOPIC_MISSING: 'A topic does not exist. Create it with `attestream topics create`.',
   TOPIC_REPARTITIONED:
     'A topic has another number of partitions than it was created with. Hosts would change partitions; stop and resize deliberately.',

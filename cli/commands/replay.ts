@@ -1,0 +1,246 @@
+import type { Command } from 'commander';
+import type { LogAddress } from '../../infra/log/open-by-uri.js';
+import { type Replay, replay } from '../../processors/run/replay.js';
+import { AttestreamError } from '../../schemas/errors.js';
+import type { Verdict } from '../../schemas/records.js';
+import { gather, wholeNumber } from '../arguments.js';
+import { examples } from '../examples.js';
+import { Findings } from '../exit.js';
+import { stopOf } from '../io.js';
+import { logAddress, openLog } from '../open-log.js';
+import { type Output, outputOf } from '../output.js';
+import { progressOf } from '../progress.js';
+import { parseRange, type Range, resolveRange, WHOLE } from '../range.js';
+import { type PolicyFile, readPolicies } from '../read-policies.js';
+import { VERDICT_COLUMNS, verdictAs } from '../verdict-row.js';
+
+interface Options {
+  readonly policy?: readonly string[];
+  readonly compare?: string;
+  readonly workers: number;
+  readonly speed?: number;
+  readonly state?: string;
+  readonly range?: Range;
+  readonly strict?: boolean;
+}
+
+/** States for which `replay` ends with 1. */
+const BAD: ReadonlySet<string> = new Set(['violated', 'overdue', 'contraindicated']);
+const BAD_STRICT: ReadonlySet<string> = new Set([...BAD, 'undecided', 'warning', 'none']);
+
+const speedOf = (text: string): number | undefined => {
+  if (text === 'max') return undefined;
+  const speed = Number(text);
+  if (Number.isFinite(speed) && speed > 0) return speed;
+  throw new AttestreamError('USAGE', `--speed is max or a factor such as 1 or 10, not ${JSON.stringify(text)}`);
+};
+
+/** Verdicts on their way to stdout; remembers which bad ones still stand. */
+class Tally {
+  readonly #bad: ReadonlySet<string>;
+  readonly #standing = new Set<string>();
+  readonly states = new Map<string, number>();
+
+  constructor(strict: boolean) {
+    this.#bad = strict ? BAD_STRICT : BAD;
+  }
+
+  count(verdict: Verdict): void {
+    this.states.set(verdict.state, (this.states.get(verdict.state) ?? 0) + 1);
+    if (verdict.replaces !== null) this.#standing.delete(verdict.replaces.toString('latin1', 0, 16));
+    if (this.#bad.has(verdict.state)) this.#standing.add(verdict.id.toString('latin1', 0, 16));
+  }
+
+  get bad(): boolean {
+    return this.#standing.size > 0;
+  }
+}
+
+async function* counted(verdicts: AsyncIterable<Verdict>, tally: Tally, out: Output): AsyncGenerator<object> {
+  for await (const verdict of verdicts) {
+    tally.count(verdict);
+    yield verdictAs(verdict, out.format);
+  }
+}
+
+const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+const summary = (run: Replay, tally: Tally): string => {
+  const { counts } = run;
+  const states = [...tally.states].map(([state, n]) => `${n} ${state}`).join(', ');
+  const oddities = [
+    counts.duplicates > 0 ? plural(counts.duplicates, 'resent record') : '',
+    counts.missing > 0 ? plural(counts.missing, 'missing record') : '',
+    counts.late > 0 ? plural(counts.late, 'late event') : '',
+    counts.deadLetters > 0 ? plural(counts.deadLetters, 'dead letter') : '',
+    run.openTimers > 0 ? plural(run.openTimers, 'open deadline') : '',
+  ].filter((text) => text !== '');
+  return [
+    plural(counts.events, 'event'),
+    `${plural(counts.verdicts, 'verdict')}${states === '' ? '' : ` (${states})`}`,
+    ...oddities,
+  ].join('; ');
+};
+
+const tellDeadLetters = async (run: Replay, out: Output): Promise<void> => {
+  let told = 0;
+  for await (const { code, message } of run.deadLetters()) {
+    if (++told > 5) break;
+    out.tell(`attestream: ${code}: ${message}`);
+  }
+  if (run.counts.deadLetters > 5) out.tell(`attestream: … and ${run.counts.deadLetters - 5} more`);
+};
+
+/** What one policy says and another does not, of the same event. */
+const difference = (verdict: Verdict): string =>
+  [
+    verdict.host,
+    verdict.process,
+    verdict.slice,
+    verdict.trigger.stream,
+    verdict.trigger.seq,
+    verdict.trigger.timer,
+    verdict.state,
+    verdict.at,
+  ].join('|');
+
+async function* differences(a: Replay, b: Replay, out: Output): AsyncGenerator<object> {
+  for (const [one, other, name] of [
+    [a, b, 'policy'],
+    [b, a, 'compare'],
+  ] as const) {
+    const known = new Set<string>();
+    for await (const verdict of other.verdicts()) known.add(difference(verdict));
+    for await (const verdict of one.verdicts())
+      if (!known.has(difference(verdict))) yield { only: name, ...verdictAs(verdict, out.format) };
+  }
+}
+
+export const register = (program: Command): void => {
+  program
+    .command('replay')
+    .description('judge a trace or a range of a log again, under any policy, to the same answer')
+    .argument('<log>', 'a trace folder or kafka://HOST:PORT')
+    .option('--policy <file>', 'policy that judges from the start; may be given several times', gather)
+    .option('--compare <file>', 'show only what this other policy would have said differently')
+    .option('--workers <n>', 'threads; the answer does not depend on it', wholeNumber('--workers', 1, 64), 1)
+    .option('--speed <factor>', 'pace of event time: max, or times real time', speedOf)
+    .option('--state <folder>', 'keep state and verdicts here: a killed run goes on where its last commit stopped')
+    .option(
+      '-o, --range <range>',
+      "part of the log, in kcat's notation: beginning, s@MS, e@MS, -N, an offset",
+      parseRange,
+    )
+    .option('--registry <url>', 'schema registry, for Kafka')
+    .option('--strict', 'exit 1 for undecided, warning and none too')
+    .addHelpText(
+      'after',
+      examples(
+        ['replay trace/ --policy policy.yaml', 'verdicts as a table; exit code 1 if any is violated'],
+        ['replay trace/ --policy new.yaml --compare old.yaml', 'what a new policy would have said differently'],
+        ['replay trace/ --policy policy.yaml --workers 2 --output ndjson', 'an object a line, for programs'],
+      ),
+    )
+    .action(async (uri: string, options: Options, command: Command) => {
+      const out = outputOf(command);
+      if (options.policy === undefined || options.policy.length === 0)
+        throw new AttestreamError('USAGE', 'replay needs --policy FILE: what the events are judged by');
+      const policies = readPolicies(options.policy);
+      const compare = options.compare === undefined ? null : readPolicies([options.compare]);
+      const address = logAddress(uri, command);
+      const partitions = await ranges(uri, options.range ?? WHOLE, command);
+      const total = partitions.reduce((sum, { from, until }) => sum + until - from, 0);
+      const run = (under: readonly PolicyFile[], label: string, state: string | undefined): Promise<Replay> =>
+        runWith({ address, partitions, total, policies: under, options, command, label, state });
+      const main = await run(policies, 'replay', options.state);
+      try {
+        await tellDeadLetters(main, out);
+        const tally = new Tally(options.strict === true);
+        if (compare === null) {
+          await out.rows(counted(main.verdicts(), tally, out), VERDICT_COLUMNS);
+        } else {
+          const other = await run(
+            compare,
+            'compare',
+            options.state === undefined ? undefined : `${options.state}.compare`,
+          );
+          try {
+            for await (const verdict of main.verdicts()) tally.count(verdict);
+            await out.rows(differences(main, other, out), ['only', ...VERDICT_COLUMNS]);
+            out.note(`compared: digest ${other.digest}`);
+          } finally {
+            await other.close();
+          }
+        }
+        out.note(summary(main, tally));
+        out.note(`digest ${main.digest}`);
+        out.note(`conclusions ${main.conclusions}`);
+        if (tally.bad) throw new Findings('bad verdicts');
+      } finally {
+        await main.close();
+      }
+    });
+};
+
+const ranges = async (
+  uri: string,
+  range: Range,
+  command: Command,
+): Promise<{ partition: number; from: number; until: number }[]> => {
+  const log = await openLog(uri, { command, readOnly: true });
+  try {
+    const bounds = await log.bounds('memory');
+    if (bounds.length === 0)
+      throw new AttestreamError('TOPIC_MISSING', `${uri} has no topic memory: nothing to judge`, { path: uri });
+    return await Promise.all(
+      bounds.map(async (_, partition) => ({
+        partition,
+        ...(await resolveRange(log, { topic: 'memory', partition }, range)),
+      })),
+    );
+  } finally {
+    await log.close();
+  }
+};
+
+interface Run {
+  readonly address: LogAddress;
+  readonly partitions: readonly { readonly partition: number; readonly from: number; readonly until: number }[];
+  readonly total: number;
+  readonly policies: readonly PolicyFile[];
+  readonly options: Options;
+  readonly command: Command;
+  readonly label: string;
+  readonly state: string | undefined;
+}
+
+const runWith = async ({
+  address,
+  partitions,
+  total,
+  policies,
+  options,
+  command,
+  label,
+  state,
+}: Run): Promise<Replay> => {
+  const progress = progressOf(command, label);
+  let done = 0;
+  try {
+    return await replay({
+      source: address,
+      policies,
+      partitions,
+      workers: options.workers,
+      stop: stopOf(command),
+      onProgress: (records) => {
+        done += records;
+        progress.update(done, total, done);
+      },
+      ...(state === undefined ? {} : { state }),
+      ...(options.speed === undefined ? {} : { speed: options.speed }),
+    });
+  } finally {
+    progress.end();
+  }
+};

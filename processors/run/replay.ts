@@ -1,0 +1,140 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EventLog } from '../../infra/log/event-log.js';
+import { openTrace } from '../../infra/log/trace/trace-log.js';
+import { AttestreamError } from '../../schemas/errors.js';
+import { parsePolicy } from '../../schemas/policy/parse.js';
+import type { DeadLetter, Verdict } from '../../schemas/records.js';
+import { runDigest } from '../engine/digest.js';
+import type { EngineCounts } from '../engine/engine.js';
+import type { Share } from './judge.js';
+import type { PartitionResult } from './partition-run.js';
+import { judgeWithWorkers } from './workers.js';
+
+export interface ReplayOptions extends Omit<Share, 'target' | 'resumable'> {
+  readonly workers: number;
+  /** Folder that keeps state and verdicts, so that a killed run can go on; absent: nothing is kept. */
+  readonly state?: string;
+  readonly stop: AbortSignal;
+  readonly onProgress: (records: number) => void;
+}
+
+export interface Replay {
+  readonly counts: EngineCounts;
+  /** sha256:… over everything that was said, in its order per host. */
+  readonly digest: string;
+  /** sha256:… over what holds in the end, however it arrived. */
+  readonly conclusions: string;
+  readonly openTimers: number;
+  /** By partition, then offset of the trigger, then ordinal. */
+  verdicts(): AsyncIterable<Verdict>;
+  deadLetters(): AsyncIterable<DeadLetter>;
+  /** Forgets what was not asked to be kept. */
+  close(): Promise<void>;
+}
+
+const MANIFEST = 'replay.json';
+
+/** What the state in a folder was made of: going on with anything else would mix two answers. */
+const checkManifest = (folder: string, options: ReplayOptions): void => {
+  const manifest = JSON.stringify({
+    source: options.source.uri,
+    policies: options.policies.map(({ text, file }) => parsePolicy(text, file).digest),
+    partitions: options.partitions,
+  });
+  const path = join(folder, MANIFEST);
+  let found: string | null = null;
+  try {
+    found = readFileSync(path, 'utf8');
+  } catch {
+    found = null;
+  }
+  if (found === null) {
+    writeFileSync(`${path}.new`, manifest);
+    renameSync(`${path}.new`, path);
+  } else if (found !== manifest)
+    throw new AttestreamError('STATE_MISMATCH', `${folder} holds the state of another replay`, { path });
+};
+
+async function* records<T>(log: EventLog, topic: string): AsyncGenerator<T> {
+  const bounds = await log.bounds(topic);
+  for (const [partition, { first, end }] of bounds.entries())
+    for await (const batch of log.read({ topic, partition }, first, end))
+      for (let i = 0; i < batch.length; i++)
+        yield log.schemas
+          .at(batch.schemas[i]!)
+          .decode(batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!)) as T;
+}
+
+const sum = (results: readonly PartitionResult[]): EngineCounts => {
+  const total: EngineCounts = {
+    records: 0,
+    events: 0,
+    duplicates: 0,
+    missing: 0,
+    late: 0,
+    deadLetters: 0,
+    verdicts: 0,
+  };
+  for (const { counts } of results)
+    for (const name of Object.keys(total) as (keyof EngineCounts)[]) total[name] += counts[name];
+  return total;
+};
+
+/** Judges a range of a log again, under given policies, and gives all that was concluded. */
+export const replay = async (options: ReplayOptions): Promise<Replay> => {
+  const target = options.state ?? (await mkdtemp(join(tmpdir(), 'attestream-replay-')));
+  const discard = (): void => {
+    if (options.state === undefined) rmSync(target, { recursive: true, force: true });
+  };
+  try {
+    mkdirSync(target, { recursive: true });
+    if (options.state !== undefined) checkManifest(target, options);
+    const log = await openTrace(target);
+    const partitions = Math.max(...options.partitions.map(({ partition }) => partition)) + 1;
+    for (const topic of ['memory', 'verdicts', 'dead-letters']) await log.createTopic(topic, partitions);
+    await log.close();
+    const share = { ...options, target, resumable: options.state !== undefined };
+    const { source, policies, resumable, speed } = share;
+    const results = await judgeWithWorkers(
+      {
+        source,
+        target,
+        policies,
+        partitions: options.partitions,
+        resumable,
+        ...(speed === undefined ? {} : { speed }),
+      },
+      options.workers,
+      options.stop,
+      options.onProgress,
+    );
+    options.stop.throwIfAborted();
+    const hosts = results
+      .flatMap(({ digests }) => digests)
+      .map((digest) => ({
+        ...digest,
+        // A worker's buffers arrive as plain bytes.
+        head: Buffer.from(digest.head),
+        conclusions: Buffer.from(digest.conclusions),
+      }));
+    const output = await openTrace(target, { readOnly: true });
+    return {
+      counts: sum(results),
+      digest: runDigest(hosts, 'head'),
+      conclusions: runDigest(hosts, 'conclusions'),
+      openTimers: results.reduce((open, { openTimers }) => open + openTimers, 0),
+      verdicts: () => records<Verdict>(output, 'verdicts'),
+      deadLetters: () => records<DeadLetter>(output, 'dead-letters'),
+      close: async () => {
+        await output.close();
+        discard();
+      },
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+};
