@@ -1,6 +1,6 @@
 const INITIAL_BYTES = 64 * 1024;
 /** Below this, a loop is quicker than a call into native code. */
-const SHORT_COPY = 48;
+const SHORT_COPY = 96;
 const TWO_32 = 2 ** 32;
 
 /**

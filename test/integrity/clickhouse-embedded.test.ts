@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { connect } from '../../infra/clickhouse/connect.js';
-import { tryLock } from '../../infra/clickhouse/embedded/lock.js';
+import { tryFolderLock } from '../../infra/clickhouse/embedded/folder-lock.js';
 import { openEmbedded } from '../../infra/clickhouse/embedded/open-embedded.js';
 import { processStartTime } from '../../infra/clickhouse/embedded/process-start-time.js';
 import { readServerFile } from '../../infra/clickhouse/embedded/server-file.js';
@@ -137,7 +137,7 @@ withClickHouse('a folder with a server on it', () => {
   test('a holder that serves nothing is named', async () => {
     const folder = join(root, 'busy');
     mkdirSync(folder);
-    const lock = tryLock(join(folder, 'LOCK'))!;
+    const lock = (await tryFolderLock(join(folder, 'LOCK')))!;
     try {
       await expect(openEmbedded(folder, { patience: 200 })).rejects.toMatchObject({
         code: 'EMBEDDED_BUSY',

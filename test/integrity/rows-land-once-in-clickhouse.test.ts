@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { audit, auditPassed } from '../../infra/clickhouse/audit.js';
 import { connect, type Store } from '../../infra/clickhouse/connect.js';
+import { readServerFile } from '../../infra/clickhouse/embedded/server-file.js';
 import { migrate } from '../../infra/clickhouse/migrate.js';
 import { queryVerdicts, type VerdictFilter } from '../../infra/clickhouse/verdict-query.js';
 import type { Commit, EventLog, Lease, Partition } from '../../infra/log/event-log.js';
 import { memoryLog } from '../../infra/log/memory-log.js';
+import { openTrace } from '../../infra/log/trace/trace-log.js';
 import { sinkMarks } from '../../processors/sink/marks.js';
 import type { SinkProgress } from '../../processors/sink/partition-sink.js';
 import { runSink } from '../../processors/sink/sink.js';
@@ -430,5 +432,53 @@ withClickHouse('rows', () => {
       { ...row, seq: 3, ordinal: 0, row: 2, tid: 3, syscall: 202 },
     ]);
     expect(auditPassed(await audit(store, await sinkMarks(log)))).toBe(true);
+  });
+
+  test('a folder as log, a sink that dies after its insert, and a server that is killed: still each row once', async () => {
+    const own = join(folder, 'restart');
+    const url = `embedded:${join(own, 'db')}`;
+    const trace = join(own, 'trace');
+    let log: EventLog = await openTrace(trace);
+    await log.createTopic('verdicts', 1);
+    await log.append(
+      { topic: 'verdicts', partition: 0 },
+      Array.from({ length: 900 }, (_, i) => ({
+        key: Buffer.from('host-0'),
+        schema: log.schemas.current('Verdict'),
+        value: encodeRecord('Verdict', verdictOf(i)),
+      })),
+    );
+    for (let round = 0; ; round++) {
+      const local = await connect(url);
+      await migrate(local);
+      let commits = 0;
+      const died = await once(
+        // The commit after an insert never happens, so that only the token knows of it.
+        hooked(log, async (_commit, go) => {
+          if (++commits === 3) throw new Error('killed');
+          await go();
+        }),
+        { store: local },
+      ).then(
+        () => false,
+        () => true,
+      );
+      await log.close();
+      log = await openTrace(trace);
+      if (!died) {
+        expect(round).toBeGreaterThan(1);
+        expect((await audit(local, await sinkMarks(log))).tables.verdicts).toEqual({
+          rows: 900,
+          duplicates: 0,
+          holes: 0,
+          surplus: 0,
+        });
+        await local.close();
+        break;
+      }
+      process.kill(readServerFile(join(own, 'db'))!.pid, 'SIGKILL');
+      await local.close();
+    }
+    await log.close();
   });
 });

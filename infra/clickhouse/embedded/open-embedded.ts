@@ -2,9 +2,10 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestreamError } from '../../../schemas/errors.js';
+import type { FileLock } from '../../log/trace/flock.js';
 import { SECRET_HEADER } from './configuration.js';
 import { findEngine } from './engine.js';
-import { type Lock, lockHolder, tryLock } from './lock.js';
+import { lockHolder, tryFolderLock } from './folder-lock.js';
 import { readServerFile, removeServerFile, type ServerFile, writeServerFile } from './server-file.js';
 import { answers, startServer } from './server-process.js';
 import { checkVersion } from './version-file.js';
@@ -36,7 +37,7 @@ const access = (server: ServerFile, owner: boolean, close: () => Promise<void>):
   close,
 });
 
-const serve = async (folder: string, lock: Lock, signal?: AbortSignal): Promise<Embedded> => {
+const serve = async (folder: string, lock: FileLock, signal?: AbortSignal): Promise<Embedded> => {
   try {
     const engine = findEngine();
     checkVersion(folder, engine);
@@ -79,7 +80,7 @@ export const openEmbedded = async (folder: string, options: OpenOptions = {}): P
   const deadline = performance.now() + (options.patience ?? 10_000);
   for (;;) {
     options.signal?.throwIfAborted();
-    const lock = tryLock(path);
+    const lock = await tryFolderLock(path);
     if (lock !== null) return serve(place, lock, options.signal);
     const server = readServerFile(place);
     if (server !== null && (await answers(server))) return access(server, false, async () => {});

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AttestreamError } from '../../../schemas/errors.js';
+import type { FileLock } from '../../log/trace/flock.js';
 import { EMBEDDED_USER, SECRET_HEADER, writeConfiguration } from './configuration.js';
 import type { Engine } from './engine.js';
-import type { Lock } from './lock.js';
 import { processStartTime } from './process-start-time.js';
 import type { ServerFile } from './server-file.js';
 
@@ -56,7 +56,7 @@ export const answers = async (server: Omit<ServerFile, 'pid' | 'startTime'>, tim
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
 /** The kernel sends the signal when the *thread* that spawned ends, so this runs on the main thread of commands. */
-const launch = (folder: string, engine: Engine, lock: Lock, config: string, port: number): ChildProcess => {
+const launch = (folder: string, engine: Engine, lock: FileLock, config: string, port: number): ChildProcess => {
   const log = openSync(join(folder, 'server.log'), 'w', 0o600);
   const program = [PROGRAM, join(folder, 'data'), config, `${port}`, `${process.pid}`, engine.library];
   try {
@@ -64,7 +64,7 @@ const launch = (folder: string, engine: Engine, lock: Lock, config: string, port
       setpriv ?? process.execPath,
       setpriv === undefined ? program : ['--pdeathsig', 'KILL', process.execPath, ...program],
       // The server holds the folder's lock as well: a new owner cannot come before it is really gone.
-      { cwd: folder, stdio: ['ignore', log, log, lock.fd], env: { PATH: process.env['PATH'] ?? '' } },
+      { cwd: folder, stdio: ['ignore', log, log, lock.descriptor], env: { PATH: process.env['PATH'] ?? '' } },
     );
     child.unref();
     return child;
@@ -77,7 +77,7 @@ const launch = (folder: string, engine: Engine, lock: Lock, config: string, port
 export const startServer = async (
   folder: string,
   engine: Engine,
-  lock: Lock,
+  lock: FileLock,
   signal?: AbortSignal,
 ): Promise<RunningServer> => {
   for (let attempt = 1; attempt <= START_TRIES; attempt++) {
