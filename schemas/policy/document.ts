@@ -34,6 +34,24 @@ const tooDeep = (text: string): boolean => {
   return /(?:[-?:][ \t]+){128}/.test(text);
 };
 
+/** The parser's own search compares each key with each other one; this one is linear. */
+const repeatedKey = (yaml: Document): { readonly key: string; readonly offset: number } | undefined => {
+  const stack: unknown[] = [yaml.contents];
+  while (stack.length > 0) {
+    const node = stack.pop();
+    if (isSeq(node)) for (const item of node.items) stack.push(item);
+    if (!isMap(node)) continue;
+    const keys = new Set<string>();
+    for (const { key, value } of node.items) {
+      const word = isScalar(key) ? String(key.value) : '';
+      if (keys.has(word)) return { key: word, offset: (key as Node).range?.[0] ?? 0 };
+      keys.add(word);
+      stack.push(value);
+    }
+  }
+  return undefined;
+};
+
 const positionIn = (yaml: Document, lines: LineCounter, path: Path): string | undefined => {
   let node: unknown = yaml.contents;
   let offset = 0;
@@ -60,11 +78,16 @@ export const parseDocumentText = (text: string, file: string): Parsed => {
   if (tooDeep(text)) fail(file, `nested deeper than ${MAX_DEPTH} levels`);
   const lines = new LineCounter();
   try {
-    const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, stringKeys: true, prettyErrors: true });
+    const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: false, stringKeys: true, prettyErrors: false });
     const problem = yaml.errors[0] ?? yaml.warnings[0];
     if (problem !== undefined) {
       const { line, col } = lines.linePos(problem.pos[0]);
       fail(file, `${line}:${col} ${problem.message.split('\n')[0]}`, problem.pos[0]);
+    }
+    const repeated = repeatedKey(yaml);
+    if (repeated !== undefined) {
+      const { line, col } = lines.linePos(repeated.offset);
+      fail(file, `${line}:${col} the key "${repeated.key}" stands here a second time`, repeated.offset);
     }
     const document: unknown = yaml.toJS({ maxAliasCount: MAX_ALIASES });
     return { document, locate: (path) => positionIn(yaml, lines, path) };

@@ -18,7 +18,7 @@ export const DEFAULTS = {
   stop: 'never',
   maxSlices: 10_000,
   doubtAbove: 50_000,
-  lateness: { within: 10_000_000, events: 100_000, beyond: 'list' },
+  lateness: { within: 10_000_000, events: 256, beyond: 'list' },
 } as const;
 
 export const POLICY_KEYS = [
@@ -58,12 +58,12 @@ export const policyDigest = (document: unknown): string =>
     .digest('hex')}`;
 
 const read = (document: unknown, file: string, locate: (path: Path) => string | undefined): Policy => {
-  const problems = new Problems();
+  const problems = new Problems(file, locate);
   checkIsJson(document, problems);
-  problems.throwIfAny(file, locate);
+  problems.throwIfAny();
   if (!isRecord(document)) {
     problems.add([], 'not a mapping', 'a policy begins with "id:"');
-    problems.throwIfAny(file, locate);
+    problems.throwIfAny();
   }
   const keys = document as Keys;
   checkKeys(keys, POLICY_KEYS, [], problems);
@@ -106,7 +106,7 @@ const read = (document: unknown, file: string, locate: (path: Path) => string | 
   };
   if (keys['description'] !== undefined && typeof keys['description'] !== 'string')
     problems.add(['description'], 'not a text');
-  problems.throwIfAny(file, locate);
+  problems.throwIfAny();
   return policy;
 };
 

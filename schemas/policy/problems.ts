@@ -10,7 +10,7 @@ export interface Problem {
   readonly suggestion: string;
 }
 
-/** More would help nobody, and the document chooses how many there are. */
+/** More would help nobody. */
 const MAX_SHOWN = 50;
 
 const PLAIN = /^[A-Za-z_$][\w$-]*$/;
@@ -29,25 +29,36 @@ export const showPath = (path: Path): string =>
         )
         .join('');
 
-/** Collects everything that is wrong with a document, so that one run shows it all. */
+/**
+ * Collects what is wrong with a document, so that one run shows it all: up to MAX_SHOWN problems, since the document chooses
+ * how many there are and each costs a search for what was meant. `locate` gives `LINE:COLUMN` of a path, where it is known.
+ */
 export class Problems {
   readonly found: Problem[] = [];
 
+  constructor(
+    readonly file: string,
+    readonly locate: (path: Path) => string | undefined = () => undefined,
+  ) {}
+
+  /** Throws POLICY_INVALID at the last one that is shown. */
   add(path: Path, what: string, suggestion = ''): void {
     this.found.push({ path, what, suggestion });
+    if (this.found.length >= MAX_SHOWN) this.throwIfAny();
   }
 
-  /** Throws POLICY_INVALID if anything was found. `locate` gives `LINE:COLUMN` of a path, where it is known. */
-  throwIfAny(file: string, locate: (path: Path) => string | undefined = () => undefined): void {
-    if (this.found.length === 0) return;
-    const count = this.found.length === 1 ? 'a problem' : `${this.found.length} problems`;
-    const lines = this.found.slice(0, MAX_SHOWN).map(({ path, what, suggestion }) => {
-      const place = locate(path);
+  /** Throws POLICY_INVALID if anything was found. */
+  throwIfAny(): void {
+    const [first] = this.found;
+    if (first === undefined) return;
+    const { length } = this.found;
+    const count = length === 1 ? 'a problem' : length < MAX_SHOWN ? `${length} problems` : `${length} problems or more`;
+    const lines = this.found.map(({ path, what, suggestion }) => {
+      const place = this.locate(path);
       return `  ${place === undefined ? '' : `${place} `}${showPath(path)}: ${what}${suggestion === '' ? '' : `; ${suggestion}`}`;
     });
-    if (this.found.length > MAX_SHOWN) lines.push(`  … and ${this.found.length - MAX_SHOWN} more`);
-    throw new AttestreamError('POLICY_INVALID', `${file}: ${count} in the policy\n${lines.join('\n')}`, {
-      path: `${file}#${showPath(this.found[0]!.path)}`,
+    throw new AttestreamError('POLICY_INVALID', `${this.file}: ${count} in the policy\n${lines.join('\n')}`, {
+      path: `${this.file}#${showPath(first.path)}`,
     });
   }
 }
