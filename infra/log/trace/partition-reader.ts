@@ -155,7 +155,10 @@ class PartitionReader {
       if (this.#columns.length > 0 && block.bytes !== this.#bytes) return 'full';
       this.#bytes = block.bytes;
       const position = this.#decode(partial, wanted);
-      if (position < 0) return 'bad';
+      if (position < 0) {
+        this.#partial = null;
+        return 'bad';
+      }
       bytes += position - partial.position;
       partial.left -= this.#columns.read;
       partial.first += this.#columns.read;
