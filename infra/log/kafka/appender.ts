@@ -1,3 +1,4 @@
+import { Mutex } from '../mutex.js';
 import type { Cluster } from './cluster.js';
 import { isPassing, kafkaError, protocolError } from './kafka-errors.js';
 import { produce } from './produce.js';
@@ -21,6 +22,8 @@ const SEQUENCES = 2 ** 31;
  * patience ends, the producer id is given up: its next number might already be taken.
  */
 export class Appender {
+  /** Held by callers while they prepare, so that the order of calls is the order of records. */
+  readonly order = new Mutex();
   readonly #waiting: Waiting[] = [];
   #busy = false;
   #producer: ProducerState | null = null;

@@ -106,7 +106,12 @@ export class Cluster {
     } catch (error) {
       throw kafkaError(error, 'connecting');
     }
-    const versions = this.#inner.brokerPool.versions ?? {};
+    const { versions } = this.#inner.brokerPool;
+    if (versions === null)
+      throw new AttestreamError(
+        'KAFKA_UNREACHABLE',
+        'connecting: what took the connection does not answer as a broker does',
+      );
     const missing = NEEDED.filter(({ key, version }) => {
       const offered = versions[key];
       return offered === undefined || offered.maxVersion < version || offered.minVersion > version + 8;

@@ -25,6 +25,23 @@ const LATEST = -1;
 /** Connections kept for the next reader. */
 const IDLE_READERS = 4;
 
+/** ms */
+const CONNECT_WITHIN = 6_000;
+
+const within = async <T>(ms: number, work: Promise<T>, name: string): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new AttestreamError('KAFKA_UNREACHABLE', `no broker of ${name} answered within ${ms} ms`);
+    timer = setTimeout(() => reject(error), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => null);
+  }
+};
+
 /**
  * Opens `kafka://HOST:PORT[,HOST:PORT]` and says within about ten seconds if it cannot: USAGE, KAFKA_UNREACHABLE, KAFKA_UNSUPPORTED,
  * KAFKA_REFUSED, REGISTRY_UNREACHABLE or REGISTRY_REFUSED.
@@ -37,9 +54,10 @@ export const openKafka = async (uri: string, options: KafkaOptions = {}): Promis
   const registry = new Registry(options.registry, schemas);
   const cluster = new Cluster(kafka);
   try {
-    await Promise.all([cluster.connect(), registry.check()]);
+    await Promise.all([within(CONNECT_WITHIN, cluster.connect(), uri), registry.check()]);
   } catch (error) {
-    await cluster.close().catch(() => null);
+    // A broker that is silent may keep its connection busy for long; nobody waits for that.
+    void cluster.close().catch(() => null);
     throw error;
   }
   return new KafkaLog(uri, kafka, cluster, registry, options.prefix ?? DEFAULT_PREFIX);
@@ -85,17 +103,23 @@ export class KafkaLog implements EventLog {
 
   async append(to: Partition, entries: readonly Entry[]): Promise<number> {
     this.#check();
-    const topic = this.prefix + to.topic;
-    await this.#partitions(to);
-    const key = `${topic}/${to.partition}`;
-    const batches = await toWire(topic, entries, this.registry, Date.now());
-    if (batches.length === 0) return (await this.#offsets(to, LATEST, READ_COMMITTED))[0]!;
-    let appender = this.#appenders.get(key);
-    if (appender === undefined) {
-      appender = new Appender(this.cluster, topic, to.partition);
-      this.#appenders.set(key, appender);
-    }
-    return await appender.append(batches);
+    const appender = this.#appender(to);
+    // What is asked first is written first, however long the registry takes; only then may the next one overtake the waiting.
+    const { written } = await appender.order.run(async () => {
+      await this.#partitions(to);
+      const batches = await toWire(appender.topic, entries, this.registry, Date.now());
+      return { written: batches.length === 0 ? null : appender.append(batches) };
+    });
+    return written === null ? (await this.#offsets(to, LATEST, READ_COMMITTED))[0]! : await written;
+  }
+
+  #appender({ topic, partition }: Partition): Appender {
+    const key = `${topic}/${partition}`;
+    const known = this.#appenders.get(key);
+    if (known !== undefined) return known;
+    const appender = new Appender(this.cluster, this.prefix + topic, partition);
+    this.#appenders.set(key, appender);
+    return appender;
   }
 
   async *read(from: Partition, offset: number, until: number | 'follow', stop?: AbortSignal): AsyncGenerator<Batch> {
@@ -183,6 +207,7 @@ export class KafkaLog implements EventLog {
     });
     this.#leases.add(leases);
     yield* leases.leases(AbortSignal.any([stop, this.#closing.signal]));
+    if (leases.idle) this.#leases.delete(leases);
     this.#check();
   }
 

@@ -58,6 +58,11 @@ export class Leases {
     }
   }
 
+  /** Nothing is held, nothing is left to be closed. */
+  get idle(): boolean {
+    return this.#ended && this.#held.size === 0;
+  }
+
   async close(): Promise<void> {
     this.#ended = true;
     for (const lease of this.#held.values()) lease.lose('the log was closed');
