@@ -67,7 +67,7 @@ describe('a policy', () => {
         ['actuate', 'valve'],
       ]),
     });
-    expect(policy.lateness).toEqual({ within: 10_000_000, events: 100_000, beyond: 'list' });
+    expect(policy.lateness).toEqual({ within: 10_000_000, events: 256, beyond: 'list' });
     expect(policy.doubtAbove).toBe(50_000);
     expect(policy.afterViolation).toBe('latch');
     expect(policy.assume.minDuration).toEqual(new Map([['actuate', 4000]]));
@@ -85,7 +85,7 @@ describe('a policy', () => {
       onFork: 'copy',
       slice: null,
       maxSlices: 10_000,
-      lateness: { within: 10_000_000, events: 100_000, beyond: 'list' },
+      lateness: { within: 10_000_000, events: 256, beyond: 'list' },
       doubtAbove: 50_000,
       stop: 'never',
     });
