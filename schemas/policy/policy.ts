@@ -59,7 +59,7 @@ export interface Transition {
   readonly description?: string;
 }
 
-/** CEL text, or XState's own `stateIn` / and / or / not forms as far as the validator lets them pass. */
+/** CEL text. XState's own object forms (`stateIn`, `and`, …) are part of its type, but refused when a policy is read. */
 export type Guard = string | { readonly type: string; readonly params?: unknown };
 
 export type Actions = Action | readonly Action[];
