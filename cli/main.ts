@@ -1,9 +1,27 @@
 #!/usr/bin/env node
-import { runCli } from './run.js';
+import { describeFailure } from './describe-failure.js';
+import { EXIT, exitCodeOf } from './exit.js';
+
+const fail = (error: unknown): never => {
+  process.stderr.write(`${describeFailure(error)}\n`);
+  process.exit(exitCodeOf(error));
+};
+
+// Node's own code for a crash is 1, which means a finding here.
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  fail(error);
 });
-process.exitCode = await runCli(process.argv.slice(2));
+
+try {
+  const { runCli } = await import('./run.js');
+  process.exitCode = await runCli(process.argv.slice(2));
+} catch (error) {
+  fail(error);
+}
+// What still waits for its world (a read from a pipe, a socket) has nobody to wait for it.
+if (process.exitCode === EXIT.interrupted) process.exit();

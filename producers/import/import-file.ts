@@ -54,7 +54,7 @@ const DEFAULT_PARTITIONS = 4;
 export const importFile = async (options: ImportOptions): Promise<ImportSummary> => {
   const { file, log, stop } = options;
   const map = options.map ?? null;
-  const source = openSource(file);
+  const source = openSource(file, stop);
   const start = await startOf(source.chunks);
   const format = map?.format ?? formatOf(file, start.head, map);
   refuseForeign(start.head, format, file);

@@ -13,7 +13,7 @@ export interface ImportSource {
 }
 
 /** Throws USAGE for what is no readable file, IMPORT_EMPTY for a file of no bytes. */
-export const openSource = (file: string): ImportSource => {
+export const openSource = (file: string, stop?: AbortSignal): ImportSource => {
   let size: number;
   try {
     const status = statSync(file);
@@ -32,7 +32,7 @@ export const openSource = (file: string): ImportSource => {
   if (size === 0) throw new AttestreamError('IMPORT_EMPTY', 'the file has no bytes', { path: file });
   let read = 0;
   const chunks = async function* (): AsyncGenerator<Buffer> {
-    const plain = createReadStream(file, { highWaterMark: CHUNK });
+    const plain = createReadStream(file, { highWaterMark: CHUNK, signal: stop });
     const bytes = plain[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     try {
       const first = await bytes.next();
