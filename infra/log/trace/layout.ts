@@ -27,7 +27,10 @@ export const checkTopicName = (topic: string): string => {
 };
 
 /** A group's folder: any name, without a way out. */
-const folderOfGroup = (group: string): string => encodeURIComponent(group).replace(/^\./, '%2E');
+const folderOfGroup = (group: string): string => {
+  if (group === '') throw new AttestreamError('USAGE', 'a group needs a name');
+  return encodeURIComponent(group).replace(/^\./, '%2E');
+};
 
 export const partitionFolder = (root: string, topic: string, partition: number): string =>
   join(root, checkTopicName(topic), String(partition));
