@@ -7,7 +7,7 @@ import type { DataWriter } from './data-writer.js';
 import type { FileLock } from './flock.js';
 import { COMMIT_FILE } from './layout.js';
 import type { PartitionWriter } from './partition-writer.js';
-import { SnapshotStore, type SnapshotStoreOptions } from './snapshot-store.js';
+import { type SnapshotPlace, SnapshotStore, type SnapshotStoreOptions } from './snapshot-store.js';
 
 export interface TraceLeaseOptions {
   readonly group: string;
@@ -120,7 +120,13 @@ export class TraceLease implements Lease {
         data.write(byTopic.get(topic)!);
         ends[topic] = data.next;
       }
-      const [place] = await Promise.all([this.#store.write(snapshots), ...held.map(({ data }) => data.sync())]);
+      // All of them end before one's failure is told: files must not be closed under a sync.
+      const [stored, ...synced] = await Promise.allSettled([
+        this.#store.write(snapshots),
+        ...held.map(({ data }) => data.sync()),
+      ]);
+      for (const result of [stored, ...synced]) if (result.status === 'rejected') throw result.reason;
+      const place = (stored as PromiseFulfilledResult<SnapshotPlace>).value;
       this.#checkHeld();
       const record = { ...this.#record, next, ends, snapshots: place };
       await this.#mark(record);
