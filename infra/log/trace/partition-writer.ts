@@ -48,7 +48,7 @@ export class PartitionWriter {
   locked<T>(work: (data: DataWriter) => Promise<T>): Promise<T> {
     return this.#mutex.run(async () => {
       this.options.check();
-      mkdirSync(this.options.folder, { recursive: true });
+      if (this.#data === null) mkdirSync(this.options.folder, { recursive: true });
       const lock = await takeLock(join(this.options.folder, LOCK_FILE), this.options);
       try {
         if (!this.#isOurs(lock)) this.#forget();
