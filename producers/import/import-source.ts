@@ -49,6 +49,9 @@ export const openSource = (file: string, stop?: AbortSignal): ImportSource => {
       };
       if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) yield* rest();
       else yield* unpack(rest());
+    } catch (error) {
+      // The stream says only that it was aborted; the signal says why.
+      throw stop?.aborted === true ? stop.reason : error;
     } finally {
       plain.destroy();
     }

@@ -2,8 +2,8 @@ import { AttestreamError } from '../../schemas/errors.js';
 import { NumberText } from './number-text.js';
 import type { Row } from './observation.js';
 
-/** Digits enough that a double may lose some: 17 in a row, or 16 from 9007199254740992 on, or a long fraction. */
-const LONG = /\d{17}|9\d{15}|\d\.\d{12}|\d{7}\.\d{8}/;
+/** Digits enough that a double may lose some: 17 in a row, a decimal point counted, or 16 from 9007199254740992 on. */
+const LONG = /[\d.]{17}|9\d{15}/;
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 

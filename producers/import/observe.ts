@@ -24,8 +24,8 @@ const nameOf = (value: unknown, what: string): string => {
 
 /** Whole µs of native NDJSON. */
 const nativeTime = (value: unknown, name: string): number => {
-  if (typeof value === 'number' && Number.isInteger(value)) return plausible(value);
-  if (value instanceof NumberText) return plausible(Number(value.digits));
+  const number = value instanceof NumberText && /^-?\d+$/.test(value.digits) ? Number(value.digits) : value;
+  if (typeof number === 'number' && Number.isInteger(number)) return plausible(number);
   throw new AttestreamError(
     'IMPORT_TIME',
     value === undefined ? `the row has no ${name}` : `${name} is no whole number of µs`,

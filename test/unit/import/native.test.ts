@@ -65,6 +65,7 @@ test('rows that cannot be used become dead letters with their line, and touch no
     [row({ process: '' }), 'IMPORT_ROW'],
     [row({ at: 'yesterday' }), 'IMPORT_TIME'],
     [row({ at: T0 + 0.5 }), 'IMPORT_TIME'],
+    [row({}).replace(String(T0), `${T0}.000000000001`), 'IMPORT_TIME'],
     [row({ at: -1 }), 'TIME_OUT_OF_RANGE'],
     [row({ at: T0 * 1000 }), 'TIME_OUT_OF_RANGE'],
     [row({ end: T0 - 1 }), 'IMPORT_TIME'],

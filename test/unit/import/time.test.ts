@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { parseJsonRow } from '../../../producers/import/json-row.js';
 import { NumberText } from '../../../producers/import/number-text.js';
 import { compileTime, type TimeFormat } from '../../../producers/import/time.js';
 
@@ -81,4 +82,15 @@ describe('patterns', () => {
     expect(() => read('', { format: '%Q' })).toThrow('%Q');
     expect(() => read('', { format: 'HH:mm' })).toThrow('no year and day');
   });
+});
+
+test('JSON keeps the digits of times in every unit up to the microsecond', () => {
+  const at = (digits: string, unit: 's' | 'ms' | 'ns'): number => read(parseJsonRow(`{"t":${digits}}`)['t'], { unit });
+  for (const micros of [1_700_000_000_123_457, 1_999_999_999_999_999, 4_102_444_800_000_001]) {
+    const text = String(micros);
+    expect(at(`${text.slice(0, -6)}.${text.slice(-6)}`, 's')).toBe(micros);
+    expect(at(`${text.slice(0, -6)}.${text.slice(-6)}999`, 's')).toBe(micros);
+    expect(at(`${text.slice(0, -3)}.${text.slice(-3)}`, 'ms')).toBe(micros);
+    expect(at(`${text}999`, 'ns')).toBe(micros);
+  }
 });
