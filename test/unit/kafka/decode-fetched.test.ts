@@ -161,6 +161,21 @@ describe('record batches', () => {
     ]);
   });
 
+  test('whose layout breaks off give none of their records: what is told as lost must not be there as well', () => {
+    const broken = sealed(encodeBatch([record('b'), record('c')], plain, 0), (bytes) => bytes.writeInt32BE(3, 57));
+    const fetched = Buffer.concat([
+      encodeBatch([record('a')], plain, 0),
+      placed(broken, 1),
+      placed(encodeBatch([record('d')], plain, 0), 3),
+    ]);
+    const batches = read(fetched);
+    expect(seen(batches)).toEqual([
+      { offset: 0, value: 'a' },
+      { offset: 3, value: 'd' },
+    ]);
+    expect(batches.flatMap(({ damage }) => damage)).toMatchObject([{ from: 1, to: 3, code: 'RECORD_INVALID' }]);
+  });
+
   test("carry the log's own time where the log stamps them", () => {
     const batch = sealed(encodeBatch([record('a')], plain, 0), (bytes) => {
       bytes.writeInt16BE(0x08, 21);
