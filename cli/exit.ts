@@ -12,6 +12,10 @@ export class Interrupted extends Error {
   }
 }
 
+/** Ended as asked: by a signal, in whatever shape that arrived. */
+export const isInterrupt = (error: unknown): boolean =>
+  error instanceof Interrupted || (error instanceof Error && error.name === 'AbortError');
+
 /**
  * A command that came to its end and found something: exit code 1. Everything was printed already.
  * Thrown, so that no command forgets to leave its own clean-up to `finally`.

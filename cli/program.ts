@@ -1,28 +1,38 @@
 import { Command } from 'commander';
 import { register as config } from './commands/config.js';
 import { register as copy } from './commands/copy.js';
+import { register as db } from './commands/db.js';
+import { register as demo } from './commands/demo.js';
 import { register as doctor } from './commands/doctor.js';
+import { register as explain } from './commands/explain.js';
 import { register as importing } from './commands/import.js';
 import { register as look } from './commands/look.js';
 import { register as policy } from './commands/policy.js';
+import { register as processing } from './commands/process.js';
 import { register as record } from './commands/record.js';
 import { register as replay } from './commands/replay.js';
 import { register as topics } from './commands/topics.js';
 import { register as trace } from './commands/trace.js';
+import { register as verdicts } from './commands/verdicts.js';
 import { type Io, setIo } from './io.js';
 import { outputFormat } from './output.js';
 import { version } from './version.js';
 
 /** Each adds one command (or a group of them) to the program. In the order of the help. */
 const COMMANDS: readonly ((program: Command) => void)[] = [
+  demo,
   look,
   record,
   importing,
   replay,
+  processing,
+  verdicts,
+  explain,
   trace,
   copy,
   policy,
   topics,
+  db,
   config,
   doctor,
 ];

@@ -162,7 +162,7 @@ export class Track {
   /** A stretch between two looks. */
   stretch(stretch: Stretch, source: Source): void {
     if (this.latched) return;
-    this.exact = null;
+    if (this.exact !== null) this.#loosen(this.exact, stretch.from);
     this.#advance(stretch, source);
     this.#remember(source);
   }
@@ -347,7 +347,7 @@ export class Track {
     const message =
       state === 'conforming'
         ? 'follows its process'
-        : `${first === null ? 'the time that passed' : callText(first, this.#rules.parameters)} may have been a fault: some runs that explain what was seen allow it, others do not`;
+        : `${first === null ? 'the time that passed' : callText(first, this.#rules.parameters)} fits only some of the runs that explain what was seen`;
     this.#conclude(state, first?.at ?? stretch.to, message, [source], {}, -1);
   }
 

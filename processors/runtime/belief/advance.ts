@@ -1,4 +1,5 @@
-import type { Known, Value } from '../../../schemas/policy/value.js';
+import type { Environment } from '../../../schemas/policy/expression.js';
+import { type Known, UNKNOWN, type Value } from '../../../schemas/policy/value.js';
 import type { Micros } from '../../../schemas/records.js';
 import type { Call } from '../call.js';
 import type { Machine, Outcome } from '../machine/machine.js';
@@ -55,12 +56,15 @@ export interface Advance {
 /** Steps explored in one stretch before the rest is given up as unknown: what a hostile gap may cost. */
 const EFFORT = 20_000;
 
+/** What is known of a call that nobody saw. */
+const ANYTIME = { at: UNKNOWN, notBefore: UNKNOWN, thread: UNKNOWN, callers: UNKNOWN } as const;
+
 /** Reused for every call: guards read it and keep nothing. */
-const environment = {
-  args: [] as readonly (Known | undefined)[],
-  context: [] as readonly Known[],
-  event: { function: '', at: 0, notBefore: 0, thread: 0, callers: [] as readonly string[] },
-  slice: null as Value,
+const environment: { -readonly [K in keyof Environment<Known>]: Environment<Known>[K] } = {
+  args: [],
+  context: [],
+  event: { function: '', at: 0, notBefore: 0, thread: 0, callers: [] },
+  slice: null,
 };
 
 const moved = (
@@ -124,7 +128,8 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
       if (lo > hi) continue;
       // Equal exact deadlines fire in the order of their registration.
       if (active.some((other) => other !== timer && outranks(machine, hypothesis, other, timer))) continue;
-      environment.event = { function: '', at: hi, notBefore: lo, thread: 0, callers: [] };
+      const at = lo === hi ? hi : UNKNOWN;
+      environment.event = { function: '', at, notBefore: at, thread: 0, callers: [] };
       environment.args = [];
       environment.slice = rules.slice;
       environment.context = hypothesis.context;
@@ -144,7 +149,8 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
   const call = (
     hypothesis: Hypothesis,
     event: number,
-    seenCall: { function: string; args: readonly (Known | undefined)[]; thread: number; callers: readonly string[] },
+    args: readonly (Known | undefined)[],
+    facts: Environment<Known>['event'],
     lo: Micros,
     hi: Micros,
     unseen: number,
@@ -153,14 +159,8 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
     const latest = Math.min(hi, patience(machine, hypothesis));
     const earliest = Math.max(lo, hypothesis.now);
     if (earliest > latest) return false;
-    environment.event = {
-      function: seenCall.function,
-      at: latest,
-      notBefore: earliest,
-      thread: seenCall.thread,
-      callers: seenCall.callers,
-    };
-    environment.args = seenCall.args;
+    environment.event = facts;
+    environment.args = args;
     environment.slice = rules.slice;
     let fault = false;
     environment.context = hypothesis.context;
@@ -183,22 +183,16 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
       const one = seen[n]!;
       if ((done & bit) !== 0 || (one.after & ~done) !== 0) continue;
       for (const event of one.events) {
-        const fault = call(hypothesis, event, one, one.notBefore, one.at, hypothesis.unseen, (next) =>
+        const fault = call(hypothesis, event, one.args, one, one.notBefore, one.at, hypothesis.unseen, (next) =>
           add(next, done | bit),
         );
         if (fault && one.must) bad = true;
       }
       if (!one.must) add(hypothesis, done | bit);
     }
-    for (const unseen of stretch.unseen)
-      call(
-        hypothesis,
-        unseen.event,
-        { ...unseen, thread: 0, callers: [] },
-        from + 1,
-        to,
-        hypothesis.unseen + 1,
-        (next) => add(next, done),
+    for (const { event, function: name, args } of stretch.unseen)
+      call(hypothesis, event, args, { ...ANYTIME, function: name }, from + 1, to, hypothesis.unseen + 1, (next) =>
+        add(next, done),
       );
   }
   if (effort > EFFORT)

@@ -1,0 +1,189 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { connect, type Store } from '../../infra/clickhouse/connect.js';
+import { migrate } from '../../infra/clickhouse/migrate.js';
+import { queryVerdicts } from '../../infra/clickhouse/verdict-query.js';
+import { copyLog } from '../../infra/log/copy.js';
+import type { EventLog } from '../../infra/log/event-log.js';
+import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
+import { runSink } from '../../processors/sink/sink.js';
+import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
+import { parsePolicy } from '../../schemas/policy/parse.js';
+import type { Policy } from '../../schemas/policy/policy.js';
+import { buildDevice, findCompiler, observeDevice } from '../demo/observe-device.js';
+import { example, SCENES } from '../demo/scene.js';
+import { examples } from '../examples.js';
+import { ioOf, stopOf } from '../io.js';
+import { logVerdicts } from '../log-verdicts.js';
+import { openLog } from '../open-log.js';
+import { type Output, outPath, outputOf } from '../output.js';
+import { verdictRow } from '../verdict-row.js';
+
+interface Options {
+  readonly out?: string;
+  readonly keep?: boolean;
+}
+
+type Json = Record<string, unknown>;
+
+const RECORDING = 'traces/device';
+
+export const register = (program: Command): void => {
+  program
+    .command('demo')
+    .description(
+      'the whole pipeline on this machine: a device, looks from outside, verdicts in ClickHouse, two attacks',
+    )
+    .option('--out <folder>', 'where its data stay (default: attestream-demo-TIME)', outPath)
+    .option('--keep', 'leave ClickHouse serving until Ctrl-C')
+    .addHelpText('after', examples(['demo', 'ends by itself and says where to look next']))
+    .action(async (options: Options, command: Command) => {
+      const out = outputOf(command);
+      const folder = options.out ?? `attestream-demo-${new Date().toISOString().replace(/[-:]/g, '').slice(0, 15)}`;
+      mkdirSync(folder, { recursive: true });
+      await runDemo(folder, options.keep === true, out, command);
+    });
+};
+
+const runDemo = async (folder: string, keep: boolean, out: Output, command: Command): Promise<void> => {
+  const stop = stopOf(command);
+  const trace = join(folder, 'trace');
+  const database = join(folder, 'clickhouse');
+  const policyFile = example('device/policy.yaml');
+  const policy = parsePolicy(readFileSync(policyFile, 'utf8'), policyFile);
+  const log = await openLog(trace, { command });
+  try {
+    const scenes = await observe(folder, policy, log, out, command);
+    out.note('\nJudging: the trace is replayed through the machine of the policy.');
+    await runRuntimeProcessor({ log, policies: [policy], keys: new Map(), once: true, stop });
+    stop.throwIfAborted();
+    const store = await openDatabase(database, out, ioOf(command).env);
+    try {
+      const verdicts = store === null ? await fromLog(log) : await throughClickHouse(store, log, stop, out);
+      await out.rows(
+        verdicts.map((verdict) =>
+          out.format === 'table' ? { run: sceneOf(verdict, scenes), ...verdictRow(verdict) } : verdict,
+        ),
+      );
+      const bad = verdicts.find((verdict) => verdict['state'] === 'violated');
+      out.note(
+        `\n${nextCommands(trace, store === null ? null : database, relative('.', policyFile) || policyFile, bad)}`,
+      );
+      check(verdicts, scenes);
+      if (keep && store !== null) await serve(store, database, out, stop);
+    } finally {
+      await store?.close();
+    }
+  } finally {
+    await log.close();
+  }
+};
+
+/** Fills the trace, live if a compiler is there, else from the recording that comes with attestream. Process → scene. */
+const observe = async (
+  folder: string,
+  policy: Policy,
+  log: EventLog,
+  out: Output,
+  command: Command,
+): Promise<ReadonlyMap<string, string>> => {
+  const compiler = process.platform === 'linux' && process.arch === 'x64' ? findCompiler() : null;
+  const device = compiler === null ? null : buildDevice(compiler, folder);
+  if (device !== null) {
+    out.note('Watching: a gateway program runs three times and is looked at from outside, without being stopped.');
+    try {
+      return await observeDevice(device, policy, log, stopOf(command), (line) => out.note(line));
+    } catch (error) {
+      if (!isAttestreamError(error, 'PROCESS_DENIED')) throw error;
+      out.note(`Live looks are not possible here: ${error.message}`);
+    }
+  } else
+    out.note(
+      compiler === null
+        ? 'There is no C compiler for this kind of machine here, so nothing can be watched live.'
+        : 'The example program could not be compiled, so nothing can be watched live.',
+    );
+  out.note('Instead: the recording of the same three runs that comes with attestream.');
+  const recording = await openLog(example(RECORDING), { command, readOnly: true });
+  try {
+    await copyLog(recording, log, { topics: ['memory'] });
+  } finally {
+    await recording.close();
+  }
+  return new Map();
+};
+
+const openDatabase = async (database: string, out: Output, env: NodeJS.ProcessEnv): Promise<Store | null> => {
+  try {
+    return await connect(`embedded:${database}`, { environment: env });
+  } catch (error) {
+    if (!isAttestreamError(error, 'EMBEDDED_MISSING')) throw error;
+    out.note(`Without ClickHouse: ${error.message}`);
+    return null;
+  }
+};
+
+const throughClickHouse = async (store: Store, log: EventLog, stop: AbortSignal, out: Output): Promise<Json[]> => {
+  out.note('Storing: verdicts and looks go into an embedded ClickHouse, and are read back from it.\n');
+  await migrate(store);
+  await runSink({ log, store, stop, once: true });
+  stop.throwIfAborted();
+  const verdicts: Json[] = [];
+  for await (const verdict of queryVerdicts(store)) verdicts.push(verdict);
+  return verdicts;
+};
+
+const fromLog = async (log: EventLog): Promise<Json[]> => {
+  const verdicts: Json[] = [];
+  for await (const verdict of logVerdicts(log)) verdicts.push(verdict);
+  return verdicts;
+};
+
+const processOf = (verdict: Json): string => (verdict['subject'] as Record<string, string>)['process'] ?? '';
+const sceneOf = (verdict: Json, scenes: ReadonlyMap<string, string>): string => scenes.get(processOf(verdict)) ?? '';
+
+/** The demonstration has shown what it promises, or says what it has not. */
+const check = (verdicts: readonly Json[], scenes: ReadonlyMap<string, string>): void => {
+  const states = new Set(verdicts.map((verdict) => verdict['state']));
+  const missing = ['conforming', 'violated'].filter((state) => !states.has(state));
+  if (missing.length > 0) throw new AttestreamError('DEMO_INCOMPLETE', `no verdict was ${missing.join(' or ')}`);
+  for (const [process, name] of scenes) {
+    const violated = verdicts.some((verdict) => processOf(verdict) === process && verdict['state'] === 'violated');
+    const scene = SCENES.find((known) => known.name === name)!;
+    if (violated !== scene.violates)
+      throw new AttestreamError(
+        'DEMO_INCOMPLETE',
+        `the ${name} run was ${violated ? '' : 'not '}judged violated: this machine may have been too busy to look often enough`,
+      );
+  }
+};
+
+const nextCommands = (trace: string, database: string | null, policy: string, bad: Json | undefined): string => {
+  const where = database === null ? '' : ` --clickhouse embedded:${database}`;
+  return [
+    'Next:',
+    ...(bad === undefined
+      ? []
+      : [`  npx attestream explain ${(bad['id'] as string).slice(0, 12)} --log ${trace}${where}`]),
+    ...(database === null
+      ? []
+      : [`  npx attestream verdicts --state violated${where}`, `  npx attestream db audit${where} --log ${trace}`]),
+    `  npx attestream replay ${trace} --policy ${policy}`,
+    `  npx attestream trace cat ${trace} --topic memory --output ndjson`,
+    `Its data are in ${trace.slice(0, trace.lastIndexOf('/'))}.`,
+  ].join('\n');
+};
+
+const serve = async (store: Store, database: string, out: Output, stop: AbortSignal): Promise<void> => {
+  out.note(
+    `\nClickHouse serves ${store.name}; other commands reach it by --clickhouse embedded:${database}. Ctrl-C ends it.`,
+  );
+  // A listener alone does not keep Node alive; this does.
+  const alive = setInterval(() => undefined, 60_000);
+  await new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  clearInterval(alive);
+};

@@ -1,0 +1,164 @@
+import type { Command } from 'commander';
+import { migrate } from '../../infra/clickhouse/migrate.js';
+import type { EventLog } from '../../infra/log/event-log.js';
+import { runController } from '../../processors/run/controller.js';
+import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
+import { runSink } from '../../processors/sink/sink.js';
+import { AttestreamError } from '../../schemas/errors.js';
+import { parsePolicy } from '../../schemas/policy/parse.js';
+import { pinnedKeys } from '../../schemas/signed.js';
+import { didYouMean } from '../../schemas/suggest.js';
+import { duration, gather } from '../arguments.js';
+import { requiredSetting, setting, textSetting } from '../configuration.js';
+import { examples } from '../examples.js';
+import { isInterrupt } from '../exit.js';
+import { stopOf } from '../io.js';
+import { openLog } from '../open-log.js';
+import { openStore } from '../open-store.js';
+import { outputOf } from '../output.js';
+import { readPrivateKey, readPublicKey } from '../pinned-keys.js';
+import { progressOf } from '../progress.js';
+import { readPolicies } from '../read-policies.js';
+
+interface Options {
+  readonly policy?: readonly string[];
+  readonly only?: readonly Part[];
+  readonly once?: boolean;
+  readonly trust?: readonly string[];
+  readonly controller?: string;
+  readonly tick: number;
+}
+
+const PARTS = ['runtime', 'sink'] as const;
+type Part = (typeof PARTS)[number];
+
+const partsOf = (text: string): readonly Part[] =>
+  text.split(',').map((word) => {
+    const part = PARTS.find((known) => known === word.trim());
+    if (part !== undefined) return part;
+    if (word.trim() === 'startup')
+      throw new AttestreamError(
+        'USAGE',
+        'the start-up processor is not part of this version; --only takes runtime and sink',
+      );
+    throw new AttestreamError(
+      'USAGE',
+      `--only takes ${PARTS.join(' and ')}, not ${JSON.stringify(word)}; ${didYouMean(word, PARTS)}`,
+    );
+  });
+
+export const register = (program: Command): void => {
+  program
+    .command('process')
+    .description('the processors: events of a log to verdicts, verdicts to ClickHouse')
+    .option('--log <uri>', 'kafka://HOST:PORT[,HOST:PORT] or a folder')
+    .option('--registry <url>', 'schema registry, for Kafka')
+    .option('--clickhouse <url>', 'embedded:DIR or http(s)://USER@HOST:PORT/DATABASE')
+    .option('--policy <file>', 'policy that judges from the start (folders only); may be given several times', gather)
+    .option('--only <parts>', 'of runtime,sink', partsOf)
+    .option('--once', 'end when everything is done that the topics hold now')
+    .option(
+      '--trust <file>',
+      'public key (PEM, Ed25519) whose ticks and assignments are believed; may be given several times',
+      gather,
+    )
+    .option('--controller <file>', 'private key (PEM, Ed25519): write ticks signed with it')
+    .option('--tick <duration>', 'time between ticks', duration('--tick'), 5_000_000)
+    .addHelpText(
+      'after',
+      examples(
+        [
+          'process --log trace/ --policy policy.yaml --clickhouse embedded:db --once',
+          'judge what is there and bring it into ClickHouse',
+        ],
+        [
+          'process --log kafka://localhost:9092 --registry http://localhost:8081 --trust operator.pub',
+          'follow, under assigned policies',
+        ],
+      ),
+    )
+    .action(async (options: Options, command: Command) => {
+      const out = outputOf(command);
+      const parts = options.only ?? PARTS;
+      const uri = requiredSetting(command, 'log');
+      const files = options.policy ?? (setting(command, 'policy') as readonly string[] | undefined);
+      if (files !== undefined && uri.startsWith('kafka:'))
+        throw new AttestreamError(
+          'USAGE',
+          'with Kafka a policy comes into force by an assignment that everyone can see: attestream policy assign FILE --log … --key …',
+        );
+      const policies =
+        files === undefined ? null : readPolicies(files).map(({ text, file }) => parsePolicy(text, file));
+      const controller = options.controller === undefined ? null : readPrivateKey(options.controller);
+      const keys = pinnedKeys([
+        ...(options.trust ?? []).map(readPublicKey),
+        ...(controller === null ? [] : [controller]),
+      ]);
+      const stop = new AbortController();
+      stopOf(command).addEventListener('abort', () => stop.abort(stopOf(command).reason), { once: true });
+      const log = await openLog(uri, { command });
+      const progress = progressOf(command, 'process');
+      let done = 0;
+      try {
+        const total = options.once === true ? await recordsOf(log) : 0;
+        const runtime = (): Promise<void> =>
+          runRuntimeProcessor({
+            log,
+            policies,
+            keys,
+            once: options.once === true,
+            stop: stop.signal,
+            onProgress: (records) => {
+              done += records;
+              progress.update(done, total, done);
+            },
+          });
+        const sink = async (): Promise<void> => {
+          if (textSetting(command, 'clickhouse') === undefined && options.only === undefined) {
+            out.note('attestream: no --clickhouse: verdicts stay in the log');
+            return;
+          }
+          const store = await openStore(command);
+          try {
+            await migrate(store);
+            await runSink({ log, store, stop: stop.signal, once: options.once === true });
+          } finally {
+            await store.close();
+          }
+        };
+        const ticks = async (): Promise<void> => {
+          if (controller !== null)
+            await runController({ log, key: controller, interval: options.tick, stop: stop.signal });
+        };
+        out.note(`attestream: ready: ${parts.join(' and ')} on ${uri}`);
+        if (options.once === true) {
+          if (parts.includes('runtime')) await runtime();
+          if (parts.includes('sink') && !stop.signal.aborted) await sink();
+        } else {
+          const running = [
+            ...(parts.includes('runtime') ? [runtime()] : []),
+            ...(parts.includes('sink') ? [sink()] : []),
+            ticks(),
+          ];
+          await Promise.all(
+            running.map((part) =>
+              part.catch((error: unknown) => {
+                stop.abort(error);
+                throw error;
+              }),
+            ),
+          );
+        }
+        // A service that was asked to end has done what it was asked.
+        if (options.once === true && stopOf(command).aborted) throw stopOf(command).reason;
+      } catch (error) {
+        if (!(options.once !== true && isInterrupt(error))) throw error;
+      } finally {
+        progress.end();
+        await log.close();
+      }
+    });
+};
+
+const recordsOf = async (log: EventLog): Promise<number> =>
+  (await log.bounds('memory')).reduce((sum, { first, end }) => sum + end - first, 0);

@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { queryVerdicts, type VerdictFilter } from '../../infra/clickhouse/verdict-query.js';
+import { wholeNumber } from '../arguments.js';
+import { examples } from '../examples.js';
+import { openStore } from '../open-store.js';
+import { outputOf } from '../output.js';
+import { since } from '../since.js';
+import { VERDICT_COLUMNS, verdictRow } from '../verdict-row.js';
+
+type Options = { -readonly [K in keyof VerdictFilter]: VerdictFilter[K] };
+
+async function* rows(verdicts: AsyncIterable<Record<string, unknown>>): AsyncGenerator<object> {
+  for await (const verdict of verdicts) yield verdictRow(verdict);
+}
+
+export const register = (program: Command): void => {
+  program
+    .command('verdicts')
+    .description('what was concluded, from ClickHouse')
+    .option('--state <state>', 'conforming, violated, undecided, overdue, withdrawn, …')
+    .option('--kind <kind>', 'process, host, container or stream')
+    .option('--host <host>', 'the host, whole')
+    .option('--container <id>', 'container id or the beginning of one')
+    .option('--process <process>', 'PID:STARTTIME, or the name in an imported log')
+    .option('--since <when>', '10m ago, or since an RFC 3339 time, in event time', since)
+    .option('--limit <n>', 'only the newest so many', wholeNumber('--limit', 1))
+    .option('--clickhouse <url>', 'embedded:DIR or http(s)://USER@HOST:PORT/DATABASE')
+    .addHelpText(
+      'after',
+      examples(['verdicts --state violated --since 10m --clickhouse embedded:db --output ndjson', 'rows as published']),
+    )
+    .action(async (options: Options & { clickhouse?: string }, command: Command) => {
+      const out = outputOf(command);
+      const { clickhouse: _, ...filter } = options;
+      const store = await openStore(command);
+      try {
+        const verdicts = queryVerdicts(store, filter);
+        await out.rows(out.format === 'table' ? rows(verdicts) : verdicts, VERDICT_COLUMNS);
+      } finally {
+        await store.close();
+      }
+    });
+};

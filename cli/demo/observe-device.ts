@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { EventLog } from '../../infra/log/event-log.js';
+import type { LookResult } from '../../producers/memory/look.js';
+import type { Policy } from '../../schemas/policy/policy.js';
+import { example, SCENES } from './scene.js';
+
+/** Path of a C compiler that works, or null. */
+export const findCompiler = (): string | null =>
+  ['cc', 'gcc', 'clang'].find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) ?? null;
+
+/** Builds the device; its debug information tells where arguments are. Null if the compiler cannot. */
+export const buildDevice = (compiler: string, folder: string): string | null => {
+  const device = join(folder, 'device');
+  const built = spawnSync(
+    compiler,
+    ['-O0', '-g', '-fno-omit-frame-pointer', '-o', device, example('device/device.c'), '-lm'],
+    { encoding: 'utf8' },
+  );
+  return built.status === 0 ? device : null;
+};
+
+/** Looks that are shown on the way: the first of each scene that is inside a watched function. */
+const SHOWN = 2;
+
+/** Runs the device once per scene and records it from outside, from its first instruction to its end. Process → scene's name. */
+export const observeDevice = async (
+  device: string,
+  policy: Policy,
+  log: EventLog,
+  stop: AbortSignal,
+  tell: (line: string) => void,
+): Promise<ReadonlyMap<string, string>> => {
+  // Loaded only now: it needs foreign functions, which not every platform has.
+  const { recordCommand } = await import('../../producers/memory/record.js');
+  const processes = new Map<string, string>();
+  for (const scene of SCENES) {
+    tell(`  ${scene.name}: ${scene.says}`);
+    let shown = 0;
+    const show = (look: LookResult): void => {
+      if (shown >= SHOWN) return;
+      const text = stackText(look, policy);
+      if (text === null) return;
+      shown++;
+      tell(`    seen from outside: ${text}`);
+    };
+    const recorded = await recordCommand(device, scene.arguments, {
+      policy,
+      log,
+      budget: 200,
+      stop,
+      partitions: 4,
+      stdio: 'ignore',
+      onLook: show,
+    });
+    stop.throwIfAborted();
+    processes.set(recorded.process, scene.name);
+    tell(
+      `    ${recorded.looks} looks at process ${recorded.process}, ${recorded.running} while it ran, ${recorded.torn} torn`,
+    );
+  }
+  return processes;
+};
+
+/** The stack of the first thread as `main → loop → actuate(level=42)`; null where nothing watched is on it. */
+const stackText = (look: LookResult, policy: Policy): string | null => {
+  const named = (look.threads[0]?.frames ?? []).flatMap((frame) =>
+    frame.function === null ? [] : [{ ...frame, function: frame.function }],
+  );
+  if (!named.some((frame) => policy.functions.has(frame.function))) return null;
+  return named
+    .reverse()
+    .map(({ function: name, parameters }) => {
+      if (!policy.functions.has(name)) return name;
+      const values = parameters
+        .filter(({ value }) => value !== null)
+        .map((parameter) => `${parameter.name}=${parameter.value}`);
+      return `${name}(${values.join(', ')})`;
+    })
+    .join(' → ');
+};
