@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
-for (const folder of ['schemas/events', 'infra/clickhouse'])
+for (const folder of ['schemas/events', 'infra/clickhouse', 'infra/kafka'])
   if (existsSync(folder))
     cpSync(folder, `dist/${folder}`, { recursive: true, filter: (file) => !file.endsWith('.ts') });
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);

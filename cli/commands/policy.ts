@@ -1,9 +1,21 @@
 import type { Command } from 'commander';
+import { assignPolicy } from '../../processors/run/assign-policy.js';
 import { checkPolicy } from '../../schemas/policy/check.js';
+import { parseSelector } from '../../schemas/policy/selector.js';
+import { requiredSetting } from '../configuration.js';
 import { examples } from '../examples.js';
 import { Findings } from '../exit.js';
+import { openLog } from '../open-log.js';
 import { outputOf } from '../output.js';
+import { readPrivateKey } from '../pinned-keys.js';
 import { readPolicy } from '../read-policy.js';
+
+interface AssignOptions {
+  readonly key: string;
+  readonly selector: string;
+  readonly id?: string;
+  readonly rebase?: boolean;
+}
 
 export const register = (program: Command): void => {
   const policy = program.command('policy').description('policies: what processes may do');
@@ -33,5 +45,40 @@ export const register = (program: Command): void => {
       } else await out.rows(checked);
       const count = checked.reduce((sum, { findings }) => sum + findings.length, 0);
       if (count > 0) throw new Findings(`attestream: ${count} findings`);
+    });
+
+  policy
+    .command('assign')
+    .description('put a policy into force for whom a selector names, by a signed record in every partition')
+    .argument('<file>', 'the policy')
+    .option('--log <uri>', 'kafka://HOST:PORT[,HOST:PORT] or a folder')
+    .option('--registry <url>', 'schema registry, for Kafka')
+    .requiredOption('--key <file>', 'private key (PEM, Ed25519) whose public half the processors trust')
+    .option('--selector <selector>', 'host=…,image=…,binary=…,container=… globs; default: every process', '')
+    .option('--id <name>', "name of the assignment; a new one of that name replaces it (default: the policy's id)")
+    .option('--rebase', 'running processes go over to it too, from an unknown state')
+    .addHelpText(
+      'after',
+      examples(
+        [
+          'policy assign device.yaml --log kafka://localhost:9092 --key operator.pem',
+          'a key is made by: openssl genpkey -algorithm ed25519',
+        ],
+        ['policy assign strict.yaml --log trace/ --key operator.pem --selector host=3f*', 'for some hosts only'],
+      ),
+    )
+    .action(async (file: string, options: AssignOptions, command: Command) => {
+      const policy = readPolicy(file);
+      parseSelector(options.selector);
+      const key = readPrivateKey(options.key);
+      const log = await openLog(requiredSetting(command, 'log'), { command });
+      try {
+        const { selector, rebase = false } = options;
+        await outputOf(command).object(
+          await assignPolicy({ log, policy, key, selector, rebase, id: options.id ?? policy.id }),
+        );
+      } finally {
+        await log.close();
+      }
     });
 };

@@ -5,7 +5,6 @@ import { runController } from '../../processors/run/controller.js';
 import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
 import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import { parsePolicy } from '../../schemas/policy/parse.js';
 import { pinnedKeys } from '../../schemas/signed.js';
 import { didYouMean } from '../../schemas/suggest.js';
 import { duration, gather } from '../arguments.js';
@@ -18,7 +17,7 @@ import { openStore } from '../open-store.js';
 import { outputOf } from '../output.js';
 import { readPrivateKey, readPublicKey } from '../pinned-keys.js';
 import { progressOf } from '../progress.js';
-import { readPolicies } from '../read-policies.js';
+import { readPolicy } from '../read-policy.js';
 
 interface Options {
   readonly policy?: readonly string[];
@@ -87,8 +86,7 @@ export const register = (program: Command): void => {
           'USAGE',
           'with Kafka a policy comes into force by an assignment that everyone can see: attestream policy assign FILE --log … --key …',
         );
-      const policies =
-        files === undefined ? null : readPolicies(files).map(({ text, file }) => parsePolicy(text, file));
+      const policies = files === undefined ? null : files.map(readPolicy);
       const controller = options.controller === undefined ? null : readPrivateKey(options.controller);
       const keys = pinnedKeys([
         ...(options.trust ?? []).map(readPublicKey),

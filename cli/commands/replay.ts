@@ -11,7 +11,7 @@ import { logAddress, openLog } from '../open-log.js';
 import { type Output, outputOf } from '../output.js';
 import { progressOf } from '../progress.js';
 import { parseRange, type Range, resolveRange, WHOLE } from '../range.js';
-import { type PolicyFile, readPolicies } from '../read-policies.js';
+import { type PolicyFile, readPolicyFile } from '../read-policy.js';
 import { VERDICT_COLUMNS, verdictAs } from '../verdict-row.js';
 
 interface Options {
@@ -145,8 +145,8 @@ export const register = (program: Command): void => {
       const out = outputOf(command);
       if (options.policy === undefined || options.policy.length === 0)
         throw new AttestreamError('USAGE', 'replay needs --policy FILE: what the events are judged by');
-      const policies = readPolicies(options.policy);
-      const compare = options.compare === undefined ? null : readPolicies([options.compare]);
+      const policies = options.policy.map(readPolicyFile);
+      const compare = options.compare === undefined ? null : [readPolicyFile(options.compare)];
       const address = logAddress(uri, command);
       const partitions = await ranges(uri, options.range ?? WHOLE, command);
       const total = partitions.reduce((sum, { from, until }) => sum + until - from, 0);

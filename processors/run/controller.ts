@@ -1,8 +1,8 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog } from '../../infra/log/event-log.js';
+import { recordsOf } from '../../infra/log/records.js';
 import { encodeRecord } from '../../schemas/codec.js';
-import type { Tick } from '../../schemas/records.js';
 import { signRecord, verifierId } from '../../schemas/signed.js';
 
 export interface ControllerOptions {
@@ -20,19 +20,11 @@ const TICKED = ['measurements', 'memory'] as const;
 /** Travel time that an event is given before a tick's time counts for its host. */
 const GRACE_INTERVALS = 2;
 
-/** Newest number that this key signed in a partition; −1 if none. */
-const lastNumber = async (log: EventLog, topic: string, partition: number, id: Buffer): Promise<number> => {
-  const { first, end } = (await log.bounds(topic))[partition]!;
+/** Newest number that this key signed; −1 if none. */
+const lastNumber = async (log: EventLog, id: Buffer): Promise<number> => {
   let last = -1;
-  for await (const batch of log.read({ topic, partition }, first, end))
-    for (let i = 0; i < batch.length; i++) {
-      const schema = batch.schemas[i]!;
-      if (schema < 0 || log.schemas.at(schema).record !== 'Tick') continue;
-      const tick = log.schemas
-        .at(schema)
-        .decode(batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!)) as Tick;
-      if (tick.verifierId.equals(id)) last = Math.max(last, tick.number);
-    }
+  for await (const { record } of recordsOf(log, 'memory', 'Tick'))
+    if (record.verifierId.equals(id)) last = Math.max(last, record.number);
   return last;
 };
 
@@ -45,7 +37,7 @@ export const runController = async ({ log, key, interval, stop }: ControllerOpti
   const schema = log.schemas.current('Tick');
   for await (const lease of log.own(CONTROLLER_GROUP, 'memory', stop, { only: [0] })) {
     if (lease.partition !== 0) continue;
-    let number = (await lastNumber(log, 'memory', 0, id)) + 1;
+    let number = (await lastNumber(log, id)) + 1;
     while (!stop.aborted && !lease.lost.aborted) {
       const tick = signRecord(
         'Tick',

@@ -1,13 +1,14 @@
 import type { Batch, EventLog } from '../../infra/log/event-log.js';
+import { recordsOf } from '../../infra/log/records.js';
+import { isAttestreamError } from '../../schemas/errors.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Policy } from '../../schemas/policy/policy.js';
-import type { PolicyRecord } from '../../schemas/records.js';
 
 /** Policies of the topic `policies` by digest: read before a batch that assigns one, so that the fold never waits. */
 export class PolicyStore {
   readonly #log: EventLog;
   readonly #policies = new Map<string, Policy>();
-  readonly #next: number[] = [];
+  readonly #next = new Map<number, number>();
 
   constructor(log: EventLog) {
     this.#log = log;
@@ -19,29 +20,23 @@ export class PolicyStore {
 
   /** Reads what was added to the topic since the last time. A document that is no policy, or not the one it is filed as, is left out. */
   async refresh(): Promise<void> {
-    const { schemas } = this.#log;
-    for (const [partition, { first, end }] of (await this.#log.bounds('policies')).entries()) {
-      const from = this.#next[partition] ?? first;
-      for await (const batch of this.#log.read({ topic: 'policies', partition }, from, end))
-        for (let i = 0; i < batch.length; i++) {
-          const schema = batch.schemas[i]!;
-          if (schema < 0 || batch.values[2 * i]! < 0 || schemas.at(schema).record !== 'Policy') continue;
-          const { document, digest } = schemas
-            .at(schema)
-            .decode(batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!)) as PolicyRecord;
-          try {
-            const policy = parsePolicy(document, digest);
-            if (policy.digest === digest) this.#policies.set(digest, policy);
-          } catch {
-            // Whoever may write the topic may write nonsense: it names no policy, so no assignment can put it into force.
-          }
-        }
-      this.#next[partition] = end;
+    const from = (partition: number, first: number): number => Math.max(first, this.#next.get(partition) ?? first);
+    const found = recordsOf(this.#log, 'policies', 'Policy', ({ partition }, first) => from(partition, first));
+    for await (const { partition, offset, record } of found) {
+      this.#next.set(partition, offset + 1);
+      try {
+        const policy = parsePolicy(record.document, record.digest);
+        if (policy.digest === record.digest) this.#policies.set(record.digest, policy);
+      } catch (error) {
+        // Whoever may write the topic may write nonsense: it names no policy, so no assignment can put it into force.
+        if (!isAttestreamError(error)) throw error;
+      }
     }
   }
 
   /** Loads before a batch what its assignments may name. */
-  async prepare(batch: Batch, schemas: EventLog['schemas']): Promise<void> {
+  async prepare(batch: Batch): Promise<void> {
+    const { schemas } = this.#log;
     for (let i = 0; i < batch.length; i++)
       if (batch.schemas[i]! >= 0 && schemas.at(batch.schemas[i]!).record === 'Assignment') {
         await this.refresh();

@@ -3,10 +3,11 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EventLog } from '../../infra/log/event-log.js';
+import { recordsOf } from '../../infra/log/records.js';
 import { openTrace } from '../../infra/log/trace/trace-log.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
-import type { DeadLetter, Verdict } from '../../schemas/records.js';
+import type { DeadLetter, Records, Verdict } from '../../schemas/records.js';
 import { runDigest } from '../engine/digest.js';
 import type { EngineCounts } from '../engine/engine.js';
 import type { Share } from './judge.js';
@@ -58,14 +59,12 @@ const checkManifest = (folder: string, options: ReplayOptions): void => {
     throw new AttestreamError('STATE_MISMATCH', `${folder} holds the state of another replay`, { path });
 };
 
-async function* records<T>(log: EventLog, topic: string): AsyncGenerator<T> {
-  const bounds = await log.bounds(topic);
-  for (const [partition, { first, end }] of bounds.entries())
-    for await (const batch of log.read({ topic, partition }, first, end))
-      for (let i = 0; i < batch.length; i++)
-        yield log.schemas
-          .at(batch.schemas[i]!)
-          .decode(batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!)) as T;
+async function* records<N extends 'Verdict' | 'DeadLetter'>(
+  log: EventLog,
+  topic: string,
+  type: N,
+): AsyncGenerator<Records[N]> {
+  for await (const { record } of recordsOf(log, topic, type)) yield record;
 }
 
 const sum = (results: readonly PartitionResult[]): EngineCounts => {
@@ -126,8 +125,8 @@ export const replay = async (options: ReplayOptions): Promise<Replay> => {
       digest: runDigest(hosts, 'head'),
       conclusions: runDigest(hosts, 'conclusions'),
       openTimers: results.reduce((open, { openTimers }) => open + openTimers, 0),
-      verdicts: () => records<Verdict>(output, 'verdicts'),
-      deadLetters: () => records<DeadLetter>(output, 'dead-letters'),
+      verdicts: () => records(output, 'verdicts', 'Verdict'),
+      deadLetters: () => records(output, 'dead-letters', 'DeadLetter'),
       close: async () => {
         await output.close();
         discard();

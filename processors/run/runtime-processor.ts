@@ -53,7 +53,7 @@ export const runRuntimeProcessor = async (options: RuntimeProcessorOptions): Pro
         from: bounds[lease.partition]!.first,
         until: once ? bounds[lease.partition]!.end : 'follow',
         stop: halt,
-        prepare: (batch) => store.prepare(batch, log.schemas),
+        prepare: (batch) => store.prepare(batch),
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       });
       left.delete(lease.partition);

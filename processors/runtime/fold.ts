@@ -8,6 +8,7 @@ import { observe } from './coverage/stretch.js';
 import { beginning } from './coverage/threads.js';
 import { InForce } from './in-force.js';
 import { Instance, type Ordinals } from './instance.js';
+import type { PolicyInForce } from './policies.js';
 import { type Judged, newProcess, type Process, sliceOf, sliceText } from './process.js';
 import { decodeHost, encodeHost } from './snapshot.js';
 import type { Track } from './track.js';
@@ -125,8 +126,9 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     if (process === undefined) {
       process = newProcess(event.process, true, event.beginning && world.missing === 0 ? event.at : null);
       state.processes.set(event.process, process);
-      process.judged = this.#judge(state.host, process);
+      this.#judge(state.host, process);
     }
+    if (process.basis !== this.#inForce.basis) this.#rejudge(state, process);
     const { judged } = process;
     for (let i = 0; i < judged.length; i++) {
       const plan = judged[i]!.policy.plan(event.function);
@@ -182,8 +184,9 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     if (process === undefined) {
       process = newProcess(event.process, false, null);
       state.processes.set(event.process, process);
-      process.judged = this.#judge(state.host, process);
+      this.#judge(state.host, process);
     }
+    if (process.basis !== this.#inForce.basis) this.#rejudge(state, process);
     if (world.late && process.anchor !== null && event.at < process.anchor.to) {
       this.#lose(process, world.now, world);
       return;
@@ -211,7 +214,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
             : observe(judged.policy, before, anchor, source, (call) => this.#belongs(judged, call, instance));
         const { track } = instance;
         if (!track.started) {
-          if (process.begun !== null && slice === null) track.begin(process.begun);
+          if (process.begun !== null && slice === null && !judged.forgot) track.begin(process.begun);
           else track.beginUnknown(before.from);
         }
         if (own.assumes.length > 0) track.assumes = [...new Set([...track.assumes, ...own.assumes])].sort();
@@ -251,7 +254,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     process.image = event.image;
     process.anchor = begun === null ? null : beginning(begun);
     state.processes.set(event.process, process);
-    process.judged = this.#judge(state.host, process);
+    this.#judge(state.host, process);
     if (event.kind === 'exec' && begun === null) this.#special(state, process, EXEC, event, world);
   }
 
@@ -322,10 +325,33 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     for (const judged of process.judged) for (const { id } of judged.instances.values()) state.wakes.delete(id);
   }
 
-  #judge(host: string, process: Process): Judged[] {
-    return this.#inForce
-      .of({ host, container: process.container, binary: process.binary, image: process.image })
-      .map((policy) => ({ policy, instances: new Map(), forgot: false, evicted: 0 }));
+  #judge(host: string, process: Process): void {
+    process.judged = this.#policiesFor(host, process).map(judgement);
+    process.basis = this.#inForce.basis;
+    process.rebase = this.#inForce.rebase;
+  }
+
+  /**
+   * A running process keeps its machines until it exits, unless an assignment rebases it; one that nobody judges yet takes what
+   * is assigned. What comes anew begins with an unknown state.
+   */
+  #rejudge(state: HostState, process: Process): void {
+    const { basis, rebase } = this.#inForce;
+    if (process.judged.length === 0 || process.rebase !== rebase) {
+      const kept = new Map(process.judged.map((judged) => [judged.policy.policy.digest, judged]));
+      const next = this.#policiesFor(state.host, process).map(
+        (policy) => kept.get(policy.policy.digest) ?? { ...judgement(policy), forgot: true },
+      );
+      for (const judged of process.judged)
+        if (!next.includes(judged)) for (const { id } of judged.instances.values()) state.wakes.delete(id);
+      process.judged = next;
+    }
+    process.basis = basis;
+    process.rebase = rebase;
+  }
+
+  #policiesFor(host: string, { container, binary, image }: Process): readonly PolicyInForce[] {
+    return this.#inForce.of({ host, container, binary, image });
   }
 
   #instance(state: HostState, process: Process, judged: Judged, key: Value): Instance {
@@ -358,6 +384,8 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     return instance;
   }
 }
+
+const judgement = (policy: PolicyInForce): Judged => ({ policy, instances: new Map(), forgot: false, evicted: 0 });
 
 /** The runtime fold: topic `memory` to verdicts of kind `process`. */
 export const runtimeFold = (options: RuntimeOptions): Fold<RuntimeEvents, HostState> => new RuntimeFold(options);

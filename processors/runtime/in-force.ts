@@ -3,10 +3,20 @@ import { matches, parseSelector, policyCovers, type Selector, type Subject } fro
 import type { Assignment } from '../../schemas/records.js';
 import { type PolicyInForce, policyInForce } from './policies.js';
 
+interface Assigned {
+  readonly id: string;
+  readonly policy: string;
+  readonly version: number;
+  readonly rebase: boolean;
+  readonly selector: Selector;
+}
+
 /** Which policies judge a new process: those given from the start, or else those that signed assignments put into force. */
 export class InForce {
   readonly #fixed: readonly PolicyInForce[] | null;
-  readonly #assigned = new Map<string, { readonly id: string; readonly policy: string; readonly selector: Selector }>();
+  readonly #assigned = new Map<string, Assigned>();
+  #basis = '';
+  #rebase = '';
   readonly #compiled = new Map<string, PolicyInForce>();
   readonly #blob: (digest: string) => Policy | undefined;
 
@@ -15,14 +25,22 @@ export class InForce {
     this.#fixed = fixed?.map((policy) => this.#take(policy)) ?? null;
   }
 
-  assign(assignment: Assignment): void {
-    if (assignment.policy === '') this.#assigned.delete(assignment.id);
-    else
-      this.#assigned.set(assignment.id, {
-        id: assignment.id,
-        policy: assignment.policy,
-        selector: parseSelector(assignment.selector),
-      });
+  assign({ id, policy, selector, version, rebase }: Assignment): void {
+    if (policy === '') this.#assigned.delete(id);
+    else this.#assigned.set(id, { id, policy, version, rebase, selector: parseSelector(selector) });
+    const named = [...this.#assigned.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const words = (list: readonly Assigned[]): string => list.map((one) => `${one.id}@${one.version}`).join(' ');
+    this.#basis = words(named);
+    this.#rebase = words(named.filter((one) => one.rebase));
+  }
+
+  /** Names the assignments in force; and those of them that reach running processes. Equal after a restart. */
+  get basis(): string {
+    return this.#basis;
+  }
+
+  get rebase(): string {
+    return this.#rebase;
   }
 
   /** In the order in which they were given; assigned ones by the name of their assignment. */

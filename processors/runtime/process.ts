@@ -26,6 +26,9 @@ export interface Process {
   readonly threads: Threads;
   anchor: Anchor | null;
   judged: Judged[];
+  /** Assignments that were in force, and those that rebase, when `judged` was decided. */
+  basis: string;
+  rebase: string;
 }
 
 export const newProcess = (name: string, complete: boolean, begun: Micros | null): Process => ({
@@ -38,6 +41,8 @@ export const newProcess = (name: string, complete: boolean, begun: Micros | null
   threads: new Threads(),
   anchor: null,
   judged: [],
+  basis: '',
+  rebase: '',
 });
 
 /** Text of a slice's key: what a verdict shows as `slice`. */

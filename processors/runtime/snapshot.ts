@@ -210,6 +210,8 @@ interface ProcessJson {
   readonly begun: number | null;
   readonly threads: readonly [number, ThreadSeen & { frames: readonly Frame[] }][];
   readonly anchor: Anchor | null;
+  readonly basis: string;
+  readonly rebase: string;
   readonly judged: readonly {
     readonly policy: string;
     readonly machine: string;
@@ -229,6 +231,8 @@ export const encodeHost = (state: HostState): Buffer => {
     begun: process.begun,
     threads: [...process.threads.kept],
     anchor: process.anchor,
+    basis: process.basis,
+    rebase: process.rebase,
     judged: process.judged.map(({ policy, forgot, evicted, instances }) => ({
       policy: policy.policy.digest,
       machine: policy.machine.digest,
@@ -257,6 +261,8 @@ export const decodeHost = (
     process.image = plain.image;
     process.threads.kept = new Map(plain.threads);
     process.anchor = plain.anchor;
+    process.basis = plain.basis;
+    process.rebase = plain.rebase;
     process.judged = plain.judged.map(({ policy: digest, machine, forgot, evicted, instances }) => {
       const policy = byDigest(digest);
       if (policy === undefined || policy.machine.digest !== machine)
