@@ -234,7 +234,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
 
   get openTimers(): number {
     let open = 0;
-    for (const host of this.#hosts) open += host.timers.snapshot().length;
+    for (const host of this.#hosts) open += host.timers.size;
     return open;
   }
 

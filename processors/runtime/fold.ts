@@ -6,6 +6,7 @@ import type { SeenCall } from './belief/advance.js';
 import { type CallPlan, fillArguments, type Source } from './call.js';
 import { observe } from './coverage/stretch.js';
 import { beginning } from './coverage/threads.js';
+import type { HostState } from './host-state.js';
 import { InForce } from './in-force.js';
 import { Instance, type Ordinals } from './instance.js';
 import type { PolicyInForce } from './policies.js';
@@ -15,15 +16,6 @@ import type { Track } from './track.js';
 import { FOLD } from './verdict.js';
 
 export type RuntimeEvents = 'ProcessEvent' | 'Activation' | 'Look' | 'Gap';
-
-/** Everything that is known of one host. */
-export interface HostState {
-  readonly host: string;
-  readonly processes: Map<string, Process>;
-  /** Instances by the number of their timer. */
-  readonly wakes: Map<number, Instance>;
-  nextId: number;
-}
 
 export interface RuntimeOptions {
   /** Policies that hold from the start and override every assignment. */

@@ -1,3 +1,4 @@
+import TinyQueue from 'tinyqueue';
 import type { Observation } from './observation.js';
 
 interface Waiting {
@@ -11,8 +12,7 @@ interface Waiting {
 const MAX_ROWS = 100_000;
 const MAX_COST = 64 * 1024 * 1024;
 
-const before = (a: Waiting, b: Waiting): boolean =>
-  a.received < b.received || (a.received === b.received && a.order < b.order);
+const byArrival = (a: Waiting, b: Waiting): number => a.received - b.received || a.order - b.order;
 
 /**
  * Gives rows in their order of arrival: that of the file as long as no row says otherwise, from then on by `receivedAt`,
@@ -21,7 +21,7 @@ const before = (a: Waiting, b: Waiting): boolean =>
  */
 export class Arrival {
   readonly #give: (observation: Observation) => void;
-  readonly #heap: Waiting[] = [];
+  readonly #waiting = new TinyQueue<Waiting>([], byArrival);
   #cost = 0;
   #order = 0;
   #active = false;
@@ -45,44 +45,17 @@ export class Arrival {
     }
     const received = observation.receivedAt ?? this.#last;
     this.#last = received;
-    this.#push({ received, order: this.#order++, cost, observation });
+    this.#waiting.push({ received, order: this.#order++, cost, observation });
     this.#cost += cost;
-    while (this.#heap.length > MAX_ROWS || this.#cost > MAX_COST) this.#pop();
+    while (this.#waiting.length > MAX_ROWS || this.#cost > MAX_COST) this.#pop();
   }
 
   end(): void {
-    while (this.#heap.length > 0) this.#pop();
-  }
-
-  #push(item: Waiting): void {
-    const heap = this.#heap;
-    let i = heap.length;
-    heap.push(item);
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if (!before(item, heap[parent]!)) break;
-      heap[i] = heap[parent]!;
-      i = parent;
-    }
-    heap[i] = item;
+    while (this.#waiting.length > 0) this.#pop();
   }
 
   #pop(): void {
-    const heap = this.#heap;
-    const top = heap[0]!;
-    const item = heap.pop()!;
-    if (heap.length > 0) {
-      let i = 0;
-      for (;;) {
-        let child = 2 * i + 1;
-        if (child >= heap.length) break;
-        if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
-        if (!before(heap[child]!, item)) break;
-        heap[i] = heap[child]!;
-        i = child;
-      }
-      heap[i] = item;
-    }
+    const top = this.#waiting.pop()!;
     this.#cost -= top.cost;
     if (top.received < this.#given) this.displaced++;
     else this.#given = top.received;

@@ -1,4 +1,6 @@
-import { createReadStream, statSync } from 'node:fs';
+import { constants, createReadStream, openSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { AttestreamError } from '../../schemas/errors.js';
 
@@ -12,14 +14,27 @@ export interface ImportSource {
   readonly chunks: AsyncIterable<Buffer>;
 }
 
+/**
+ * A named pipe is polled: a thread that waits in `read` for a writer could not be called back, and the process not ended.
+ */
+const openPipe = (file: string): Readable =>
+  new Socket({ fd: openSync(file, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
+
+const openBytes = (file: string, pipe: boolean, stop: AbortSignal | undefined): Readable => {
+  const bytes = pipe ? openPipe(file) : createReadStream(file, { highWaterMark: CHUNK });
+  return stop === undefined ? bytes : addAbortSignal(stop, bytes);
+};
+
 /** Throws USAGE for what is no readable file, IMPORT_EMPTY for a file of no bytes. */
 export const openSource = (file: string, stop?: AbortSignal): ImportSource => {
   let size: number;
+  let pipe: boolean;
   try {
     const status = statSync(file);
     if (status.isDirectory())
       throw new AttestreamError('USAGE', 'a folder cannot be imported; name a file', { path: file });
     size = status.isFile() ? status.size : -1;
+    pipe = status.isFIFO();
   } catch (cause) {
     if (cause instanceof AttestreamError) throw cause;
     throw new AttestreamError(
@@ -32,7 +47,7 @@ export const openSource = (file: string, stop?: AbortSignal): ImportSource => {
   if (size === 0) throw new AttestreamError('IMPORT_EMPTY', 'the file has no bytes', { path: file });
   let read = 0;
   const chunks = async function* (): AsyncGenerator<Buffer> {
-    const plain = createReadStream(file, { highWaterMark: CHUNK, signal: stop });
+    const plain = openBytes(file, pipe, stop);
     const bytes = plain[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     try {
       const first = await bytes.next();

@@ -15,8 +15,11 @@ export interface Observation {
 /** Longest name of a host, process, function or parameter, in UTF-16 units. Keys of a log are not documents. */
 const MAX_NAME = 4096;
 
+/** Half of a pair: it has no UTF-8, so that two names with one would become the same key. */
+const HALF = /\p{Surrogate}/u;
+
 export const isName = (value: unknown): value is string =>
-  typeof value === 'string' && value !== '' && value.length <= MAX_NAME;
+  typeof value === 'string' && value !== '' && value.length <= MAX_NAME && !HALF.test(value);
 
 /** What a reader of a format finds, row by row. Lines count from 1. */
 export interface RowSink {

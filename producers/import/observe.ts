@@ -19,7 +19,7 @@ const nameOf = (value: unknown, what: string): string => {
   if (typeof value === 'number') return String(value);
   if (value instanceof NumberText || value instanceof FloatText) return value.digits;
   if (value === undefined || value === null || value === '') throw missing(what);
-  throw new AttestreamError('IMPORT_ROW', `the ${what} is no text of at most 4096 characters`);
+  throw new AttestreamError('IMPORT_ROW', `the ${what} is no well-formed text of at most 4096 characters`);
 };
 
 /** Whole µs of native NDJSON. */

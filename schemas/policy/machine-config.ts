@@ -1,20 +1,13 @@
 import { didYouMean } from '../suggest.js';
 import { alwaysCycles } from './always-cycles.js';
-import type { Scope } from './cel/scope.js';
 import { isRecord } from './document.js';
 import { MACHINE_KEYS, REFUSED_KEYS, STATE_KEYS } from './machine-reasons.js';
 import { PROCESS_EVENTS } from './names.js';
-import type { FunctionRule, MachineConfig, Policy, StateNode } from './policy.js';
+import type { MachineConfig, StateNode } from './policy.js';
 import type { Path, Problems } from './problems.js';
 import { stateTree } from './state-tree.js';
 import { checkActions, checkTransitions, raisedNames } from './transition-config.js';
-
-/** What the machine's parts may name. */
-export interface Vocabulary {
-  readonly functions: ReadonlyMap<string, FunctionRule>;
-  readonly variables: Policy['variables'];
-  readonly scope: Scope;
-}
+import type { Vocabulary } from './vocabulary.js';
 
 const MAX_STATES = 2000;
 /** Ten years: beyond, a deadline in microseconds nears what a number holds exactly. */

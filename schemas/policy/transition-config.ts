@@ -2,12 +2,12 @@ import { didYouMean } from '../suggest.js';
 import { type CheckedExpression, compileOrProblem } from './cel/compile.js';
 import { ExpressionProblem } from './cel/problem.js';
 import { isRecord } from './document.js';
-import type { Vocabulary } from './machine-config.js';
 import { REFUSED_ACTIONS, REFUSED_GUARDS, REFUSED_KEYS, TRANSITION_KEYS } from './machine-reasons.js';
 import { refusedEventName } from './names.js';
 import type { Path, Problems } from './problems.js';
 import { resolveTarget, type State, type StateTree } from './state-tree.js';
 import type { ScalarType } from './value.js';
+import type { Vocabulary } from './vocabulary.js';
 
 /** Where in the machine something is checked. */
 export interface Place {

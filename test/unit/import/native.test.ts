@@ -63,6 +63,7 @@ test('rows that cannot be used become dead letters with their line, and touch no
     ['7\n', 'IMPORT_ROW'],
     [row({ function: undefined }), 'IMPORT_ROW'],
     [row({ process: '' }), 'IMPORT_ROW'],
+    [row({ process: '\ud800' }), 'IMPORT_ROW'],
     [row({ at: 'yesterday' }), 'IMPORT_TIME'],
     [row({ at: T0 + 0.5 }), 'IMPORT_TIME'],
     [row({}).replace(String(T0), `${T0}.000000000001`), 'IMPORT_TIME'],
