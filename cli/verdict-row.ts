@@ -3,22 +3,24 @@ import { verdictJson } from '../schemas/verdict-json.js';
 import type { OutputFormat } from './output.js';
 
 /** Columns of a verdict in a table; JSON forms show it whole. */
-export const VERDICT_COLUMNS = ['at', 'state', 'host', 'process', 'slice', 'message', 'id'] as const;
+export const VERDICT_COLUMNS = ['id', 'at', 'state', 'host', 'process', 'message'] as const;
 
-const isoMicros = (at: number): string =>
-  `${new Date(Math.floor(at / 1000)).toISOString().slice(0, -1)}${String(at % 1000).padStart(3, '0')}Z`;
+/** Digits of a digest that a table shows: enough for `explain` to find the one that is meant. */
+const SHORT = 8;
 
-/** A verdict's JSON (`verdictJson`) as a table's row: what, of whom, why, and the start of its id for `explain`. */
+/** To the millisecond: a table is for people. JSON has the microseconds. */
+const shortTime = (at: number): string => new Date(Math.floor(at / 1000)).toISOString().replace('T', ' ');
+
+/** A verdict's JSON (`verdictJson`) as a table's row: the start of its id for `explain`, when, what, of whom (slices in brackets), and why. */
 export const verdictRow = (json: Record<string, unknown>): Record<string, unknown> => {
   const { host, process, slice } = json['subject'] as Record<string, string>;
   return {
-    at: isoMicros(json['at'] as number),
+    id: (json['id'] as string).slice(0, SHORT),
+    at: shortTime(json['at'] as number),
     state: json['state'],
-    host: host!.slice(0, 12),
-    process,
-    slice,
+    host: host!.slice(0, SHORT),
+    process: slice === '' ? process : `${process} [${slice}]`,
     message: json['message'],
-    id: (json['id'] as string).slice(0, 12),
   };
 };
 

@@ -6,6 +6,7 @@ import { migrate } from '../../infra/clickhouse/migrate.js';
 import { queryVerdicts } from '../../infra/clickhouse/verdict-query.js';
 import { copyLog } from '../../infra/log/copy.js';
 import type { EventLog } from '../../infra/log/event-log.js';
+import { catRecords } from '../../infra/log/trace/cat.js';
 import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
 import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
@@ -60,12 +61,10 @@ const runDemo = async (folder: string, keep: boolean, out: Output, command: Comm
     stop.throwIfAborted();
     const store = await openDatabase(database, out, ioOf(command).env);
     try {
-      const verdicts = store === null ? await fromLog(log) : await throughClickHouse(store, log, stop, out);
-      await out.rows(
-        verdicts.map((verdict) =>
-          out.format === 'table' ? { run: sceneOf(verdict, scenes), ...verdictRow(verdict) } : verdict,
-        ),
-      );
+      const all = store === null ? await fromLog(log) : await throughClickHouse(store, log, stop, out);
+      // The folder may hold earlier demonstrations.
+      const verdicts = all.filter((verdict) => scenes.has(processOf(verdict)));
+      await out.rows(verdicts.map((verdict) => (out.format === 'table' ? demoRow(verdict, scenes) : verdict)));
       const bad = verdicts.find((verdict) => verdict['state'] === 'violated');
       out.note(
         `\n${nextCommands(trace, store === null ? null : database, relative('.', policyFile) || policyFile, bad)}`,
@@ -108,10 +107,21 @@ const observe = async (
   const recording = await openLog(example(RECORDING), { command, readOnly: true });
   try {
     await copyLog(recording, log, { topics: ['memory'] });
+    return await recordedScenes(recording);
   } finally {
     await recording.close();
   }
-  return new Map();
+};
+
+/** The recording holds the scenes in their order, and of each the record of how its process began. */
+const recordedScenes = async (recording: EventLog): Promise<ReadonlyMap<string, string>> => {
+  const scenes = new Map<string, string>();
+  for await (const { payload } of catRecords(recording, { topics: ['memory'] })) {
+    const { kind, process: name } = (payload ?? {}) as { kind?: unknown; process?: unknown };
+    const scene = SCENES[scenes.size];
+    if (kind === 'found' && typeof name === 'string' && scene !== undefined) scenes.set(name, scene.name);
+  }
+  return scenes;
 };
 
 const openDatabase = async (database: string, out: Output, env: NodeJS.ProcessEnv): Promise<Store | null> => {
@@ -141,7 +151,12 @@ const fromLog = async (log: EventLog): Promise<Json[]> => {
 };
 
 const processOf = (verdict: Json): string => (verdict['subject'] as Record<string, string>)['process'] ?? '';
-const sceneOf = (verdict: Json, scenes: ReadonlyMap<string, string>): string => scenes.get(processOf(verdict)) ?? '';
+
+/** One host, one day, few processes: what is left is which run it was, the time of day, and what was concluded. */
+const demoRow = (verdict: Json, scenes: ReadonlyMap<string, string>): Json => {
+  const { id, at, state, process: name, message } = verdictRow(verdict);
+  return { run: scenes.get(processOf(verdict)) ?? name, at: (at as string).slice(11, -1), state, id, message };
+};
 
 /** The demonstration has shown what it promises, or says what it has not. */
 const check = (verdicts: readonly Json[], scenes: ReadonlyMap<string, string>): void => {

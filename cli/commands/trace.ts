@@ -20,10 +20,27 @@ const typeOf = ({ headers }: CatRecord): string | null => {
   return null;
 };
 
+/** Of a host's 64 digits a table shows as many as tell hosts apart. */
+const SHORT_KEY = 12;
+
+/** A stream's 64 digits would fill the row. */
+const withoutStream = (payload: unknown): unknown => {
+  if (typeof payload !== 'object' || payload === null) return payload;
+  const { stream: _, ...rest } = payload as Record<string, unknown>;
+  return rest;
+};
+
 async function* tableRows(records: AsyncIterable<CatRecord>): AsyncGenerator<object> {
   for await (const record of records) {
     const { topic, partition, offset, key, payload, raw } = record;
-    yield { topic, partition, offset, key, type: typeOf(record), payload: raw === undefined ? payload : `raw ${raw}` };
+    yield {
+      topic,
+      partition,
+      offset,
+      key: key === null ? null : key.slice(0, SHORT_KEY),
+      type: typeOf(record),
+      payload: raw === undefined ? withoutStream(payload) : `raw ${raw}`,
+    };
   }
 }
 

@@ -20,8 +20,8 @@ export const buildDevice = (compiler: string, folder: string): string | null => 
   return built.status === 0 ? device : null;
 };
 
-/** Looks that are shown on the way: the first of each scene that is inside a watched function. */
-const SHOWN = 2;
+/** Looks that are shown of each scene: the first that see a call that no look saw before. The attacks repeat what was healthy, but for the attack. */
+const SHOWN = 4;
 
 /** Runs the device once per scene and records it from outside, from its first instruction to its end. Process → scene's name. */
 export const observeDevice = async (
@@ -34,15 +34,15 @@ export const observeDevice = async (
   // Loaded only now: it needs foreign functions, which not every platform has.
   const { recordCommand } = await import('../../producers/memory/record.js');
   const processes = new Map<string, string>();
+  const seen = new Set<string>();
   for (const scene of SCENES) {
     tell(`  ${scene.name}: ${scene.says}`);
     let shown = 0;
     const show = (look: LookResult): void => {
-      if (shown >= SHOWN) return;
       const text = stackText(look, policy);
-      if (text === null) return;
-      shown++;
-      tell(`    seen from outside: ${text}`);
+      if (text === null || seen.has(text)) return;
+      seen.add(text);
+      if (++shown <= SHOWN) tell(`    seen from outside: ${text}`);
     };
     const recorded = await recordCommand(device, scene.arguments, {
       policy,
@@ -62,13 +62,16 @@ export const observeDevice = async (
   return processes;
 };
 
-/** The stack of the first thread as `main → loop → actuate(level=42)`; null where nothing watched is on it. */
+/** The first thread's stack from `main` to the watched call, as `main → loop → actuate(level=42)`; null where nothing watched is on it. */
 const stackText = (look: LookResult, policy: Policy): string | null => {
   const named = (look.threads[0]?.frames ?? []).flatMap((frame) =>
     frame.function === null ? [] : [{ ...frame, function: frame.function }],
   );
-  if (!named.some((frame) => policy.functions.has(frame.function))) return null;
+  const watched = named.findIndex((frame) => policy.functions.has(frame.function));
+  if (watched < 0) return null;
+  const outermost = named.findIndex((frame) => frame.function === 'main');
   return named
+    .slice(watched, outermost < watched ? undefined : outermost + 1)
     .reverse()
     .map(({ function: name, parameters }) => {
       if (!policy.functions.has(name)) return name;

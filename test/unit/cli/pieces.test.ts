@@ -77,6 +77,20 @@ test('a table aligns by its first rows and escapes what cells hold', async () =>
   expect(text).toBe('NAME      COUNT  MORE\na\\u000ab  1\nc         22     {"x":1}\n');
 });
 
+test('a table keeps to 100 columns: long cells go on below, and very long ones are cut', async () => {
+  let text = '';
+  const table = new TableWriter(async (part) => {
+    text += part;
+  }, null);
+  await table.row({ id: 'aa', message: 'word '.repeat(30).trim(), digits: '7'.repeat(1000) });
+  await table.end();
+  const lines = text.trimEnd().split('\n');
+  expect(lines).toHaveLength(5);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+  expect(text.match(/word/g)).toHaveLength(30);
+  expect(lines.at(-1)).toMatch(/7…$/);
+});
+
 test('progress tells rate, share and time left', () => {
   expect(progressText('import', 10_000, 25, 100, 2_000_000)).toBe('import: 2.0 M events, 200 k/s, 25 %, 30 s left');
   expect(progressText('import', 1000, 0, 0, 500)).toBe('import: 500 events, 500/s');
