@@ -89,6 +89,14 @@ realPart('build', distProbe)('the command as it is shipped', () => {
     expect(stderr()).toMatch(/^attestream: INTERNAL: boom\n/);
   });
 
+  test('a named pipe is read to the end of its writer', () => {
+    const ran = shell(
+      `mkfifo whole; cat ${file} > whole & attestream import whole --out whole-trace --output json; code=$?; wait; exit $code`,
+    );
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(ran.stdout)).toMatchObject({ records: 20_000, rejected: 0 });
+  });
+
   test('it is executable and has the version of the package', () => {
     const ran = spawnSync(CLI, ['--version'], { encoding: 'utf8' });
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
