@@ -9,5 +9,8 @@ rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 for (const folder of ['schemas/events', 'infra/clickhouse', 'infra/kafka'])
   if (existsSync(folder))
-    cpSync(folder, `dist/${folder}`, { recursive: true, filter: (file) => !file.endsWith('.ts') });
+    cpSync(folder, `dist/${folder}`, {
+      recursive: true,
+      filter: (file) => !file.endsWith('.ts') && !file.endsWith('/versions'),
+    });
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);
