@@ -1,47 +1,84 @@
+import { viewOf } from '../../schemas/byte-words.js';
+
 /** Streams of one host that are remembered: each restart of an agent opens a new one, and old ones do not come back. */
 const REMEMBERED = 16;
 
-export interface StreamPosition {
-  readonly stream: Uint8Array;
+/** A stream by the eight words of its name, in fields: comparing them is all that most events need. */
+export class StreamPosition {
+  seq = -1;
+  readonly #a: number;
+  readonly #b: number;
+  readonly #c: number;
+  readonly #d: number;
+  readonly #e: number;
+  readonly #f: number;
+  readonly #g: number;
+  readonly #h: number;
+  readonly stream: Buffer;
   readonly hex: string;
-  seq: number;
-}
 
-const same = (known: Uint8Array, bytes: Uint8Array, start: number): boolean => {
-  for (let i = 0; i < 32; i++) if (known[i] !== bytes[start + i]) return false;
-  return true;
-};
+  constructor(bytes: Uint8Array, start: number) {
+    const view = viewOf(bytes);
+    this.#a = view.getInt32(start, true);
+    this.#b = view.getInt32(start + 4, true);
+    this.#c = view.getInt32(start + 8, true);
+    this.#d = view.getInt32(start + 12, true);
+    this.#e = view.getInt32(start + 16, true);
+    this.#f = view.getInt32(start + 20, true);
+    this.#g = view.getInt32(start + 24, true);
+    this.#h = view.getInt32(start + 28, true);
+    this.stream = Buffer.from(Uint8Array.prototype.slice.call(bytes, start, start + 32));
+    this.hex = this.stream.toString('hex');
+  }
+
+  /** Whether its name is in the 32 bytes at `start`. */
+  is(view: DataView, start: number): boolean {
+    return (
+      this.#a === view.getInt32(start, true) &&
+      this.#b === view.getInt32(start + 4, true) &&
+      this.#c === view.getInt32(start + 8, true) &&
+      this.#d === view.getInt32(start + 12, true) &&
+      this.#e === view.getInt32(start + 16, true) &&
+      this.#f === view.getInt32(start + 20, true) &&
+      this.#g === view.getInt32(start + 24, true) &&
+      this.#h === view.getInt32(start + 28, true)
+    );
+  }
+}
 
 /** Highest seq seen per stream of one host: tells resends and gaps. */
 export class Streams {
+  /** Most recently used first. */
   #positions: StreamPosition[] = [];
+  #newest: StreamPosition | null = null;
 
   /** Position of the stream whose 32 bytes start at `start`; a new stream begins at −1. */
   position(bytes: Uint8Array, start: number): StreamPosition {
-    const newest = this.#positions[0];
-    if (newest !== undefined && same(newest.stream, bytes, start)) return newest;
+    const newest = this.#newest;
+    if (newest?.is(viewOf(bytes), start)) return newest;
     return this.#other(bytes, start);
   }
 
   snapshot(): readonly { readonly stream: Buffer; readonly seq: number }[] {
-    return this.#positions.map(({ stream, seq }) => ({ stream: Buffer.from(stream), seq }));
+    return this.#positions.map(({ stream, seq }) => ({ stream, seq }));
   }
 
   restore(positions: readonly { readonly stream: Buffer; readonly seq: number }[]): void {
-    this.#positions = positions.map(({ stream, seq }) => ({
-      stream: Uint8Array.from(stream),
-      hex: stream.toString('hex'),
-      seq,
-    }));
+    this.#positions = positions.map(({ stream, seq }) => {
+      const position = new StreamPosition(stream, 0);
+      position.seq = seq;
+      return position;
+    });
+    this.#newest = this.#positions[0] ?? null;
   }
 
   #other(bytes: Uint8Array, start: number): StreamPosition {
-    const at = this.#positions.findIndex((known) => same(known.stream, bytes, start));
-    const stream = Uint8Array.prototype.slice.call(bytes, start, start + 32);
-    const found =
-      at < 0 ? { stream, hex: Buffer.from(stream).toString('hex'), seq: -1 } : this.#positions.splice(at, 1)[0]!;
+    const view = viewOf(bytes);
+    const at = this.#positions.findIndex((known) => known.is(view, start));
+    const found = at < 0 ? new StreamPosition(bytes, start) : this.#positions.splice(at, 1)[0]!;
     this.#positions.unshift(found);
     if (this.#positions.length > REMEMBERED) this.#positions.pop();
+    this.#newest = found;
     return found;
   }
 }
