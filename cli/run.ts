@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { describeFailure } from './describe-failure.js';
 import { EXIT, exitCodeOf, Findings, Interrupted } from './exit.js';
 import type { Io } from './io.js';
@@ -20,6 +21,8 @@ export const runWith = async (argv: readonly string[], io: Io): Promise<number> 
 
 /** Runs one command line as this process: its streams, its environment, its signals. */
 export const runCli = async (argv: readonly string[]): Promise<number> => {
+  // Every partition and every part of the pipeline listens for the stop: dozens of listeners are no leak.
+  setMaxListeners(1_000);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
