@@ -59,18 +59,28 @@ suite(`recording a live program ${noCompiler}`, () => {
     );
     const truth = readCalls(calls).calls;
     expect(truth).toHaveLength(24);
+    let hits = 0;
     for (const call of truth) {
       const hit = seen.find(
         ({ at, frame }) => frame.function === call.function && at >= call.began && at <= call.ended,
       );
-      expect({ call, hit: hit !== undefined }).toEqual({ call, hit: true });
-      if (call.function === 'actuate')
-        expect(hit!.frame.parameters.find(({ name }) => name === 'level')).toMatchObject({
+      // On a busy machine no look may fall into a call; one that does must tell of it. A millisecond for what surrounds the wait.
+      const looked = looks.some(({ threads }) =>
+        threads.some(
+          ({ at, outcome }) =>
+            outcome === 'sampled' && at - offset > call.began + 1000 && at - offset < call.ended - 1000,
+        ),
+      );
+      if (looked) expect({ call, hit: hit !== undefined }).toEqual({ call, hit: true });
+      if (hit !== undefined) hits++;
+      if (hit !== undefined && call.function === 'actuate')
+        expect(hit.frame.parameters.find(({ name }) => name === 'level')).toMatchObject({
           type: 'int',
           kind: 'current',
           int: call.value,
         });
     }
+    expect(hits).toBeGreaterThan(truth.length / 2);
     // Only what the policy names leaves in clear; a hash never shows the value.
     const actuate = seen.find(({ frame }) => frame.function === 'actuate')!.frame;
     expect(actuate.parameters.find(({ name }) => name === 'valve')).toMatchObject({
