@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { EventLog } from '../../infra/log/event-log.js';
 import type { LookResult } from '../../producers/memory/look.js';
 import type { Policy } from '../../schemas/policy/policy.js';
-import { example, SCENES } from './scene.js';
+import { example, SCENES, type Scene } from './scene.js';
 
 /** Path of a C compiler that works, or null. */
 export const findCompiler = (): string | null =>
@@ -30,12 +30,13 @@ export const observeDevice = async (
   log: EventLog,
   stop: AbortSignal,
   tell: (line: string) => void,
+  scenes: readonly Scene[] = SCENES,
 ): Promise<ReadonlyMap<string, string>> => {
   // Loaded only now: it needs foreign functions, which not every platform has.
   const { recordCommand } = await import('../../producers/memory/record.js');
   const processes = new Map<string, string>();
   const seen = new Set<string>();
-  for (const scene of SCENES) {
+  for (const scene of scenes) {
     tell(`  ${scene.name}: ${scene.says}`);
     let shown = 0;
     const show = (look: LookResult): void => {
