@@ -4,8 +4,8 @@ import type { Activation, Assignment, Gap, Look, Micros, ProcessEvent, Records }
 import type { Fold, World } from '../engine/fold.js';
 import type { SeenCall } from './belief/advance.js';
 import { type CallPlan, fillArguments, type Source } from './call.js';
-import { observe } from './coverage/stretch.js';
-import { beginning } from './coverage/threads.js';
+import { type Keep, observe } from './coverage/stretch.js';
+import { beginning, sinceAnchor } from './coverage/threads.js';
 import type { HostState } from './host-state.js';
 import { InForce } from './in-force.js';
 import { Instance, type Ordinals } from './instance.js';
@@ -183,17 +183,18 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
       this.#lose(process, world.now, world);
       return;
     }
-    const anchor = process.threads.take(event);
-    if (anchor === null) return;
+    const looked = process.threads.take(event);
+    if (looked === null) return;
     const before = process.anchor;
+    const anchor = before === null ? looked : sinceAnchor(before, looked);
     process.anchor = anchor;
     const source = sourceOf(world);
     for (const judged of process.judged) {
       const { slice } = judged.policy.policy;
       if (before === null) {
         // First look of an unknown past: whatever is on the stack began before coverage did.
-        for (const instance of judged.instances.values()) instance.lose(anchor.from);
-        if (slice === null) this.#instance(state, process, judged, null).lose(anchor.from);
+        for (const instance of judged.instances.values()) instance.lose(anchor.from, anchor.to);
+        if (slice === null) this.#instance(state, process, judged, null).lose(anchor.from, anchor.to);
         continue;
       }
       const observed = observe(judged.policy, before, anchor, source, () => true);
@@ -207,7 +208,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
         const { track } = instance;
         if (!track.started) {
           if (process.begun !== null && slice === null && !judged.forgot) track.begin(process.begun);
-          else track.beginUnknown(before.from);
+          else track.beginUnknown(before.from, before.to);
         }
         if (own.assumes.length > 0) track.assumes = [...new Set([...track.assumes, ...own.assumes])].sort();
         track.stretch(own.stretch, source);
@@ -216,9 +217,10 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     }
   }
 
-  #belongs(judged: Judged, call: SeenCall, instance: Instance): boolean {
+  #belongs(judged: Judged, call: SeenCall, instance: Instance): Keep {
     const key = sliceOf(judged, call.args, judged.policy.plan(call.function)?.slicePlace ?? -1, call.thread);
-    return key === 'all' || (key !== UNKNOWN && key !== null && sliceText(key as Value) === instance.subject.slice);
+    if (key === UNKNOWN) return 'perhaps';
+    return key === 'all' || (key !== null && sliceText(key as Value) === instance.subject.slice);
   }
 
   #meetSlices(state: HostState, process: Process, judged: Judged, seen: readonly SeenCall[]): void {
@@ -276,7 +278,8 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
         };
         if (process.complete) track.call(call);
         else {
-          const from = process.anchor?.from ?? event.notBefore;
+          // Unknown since a loss: from whenever belief begins.
+          const from = process.anchor?.from ?? 0;
           track.stretch(
             {
               from,

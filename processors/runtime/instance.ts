@@ -72,9 +72,9 @@ export class Instance {
   }
 
   /** Anything may have happened up to now. */
-  lose(at: Micros): void {
-    this.track.beginUnknown(at);
-    this.history?.restart(this.track, at);
+  lose(at: Micros, latest = at): void {
+    this.track.beginUnknown(at, latest);
+    this.history?.restart(this.track, latest);
   }
 
   /** Says what the track concluded. */

@@ -58,10 +58,11 @@ const hypothesisToJson = (machine: Machine, h: Hypothesis): Json => ({
   h: times(h.hi),
   n: h.now,
   u: h.unseen,
+  o: h.owed,
 });
 
 const hypothesisFromJson = (machine: Machine, json: Json): Hypothesis => {
-  const { q, c, l, h, n, u } = json as { q: string; c: Json[]; l: Json; h: Json; n: number; u: number };
+  const { q, c, l, h, n, u, o } = json as { q: string; c: Json[]; l: Json; h: Json; n: number; u: number; o: number };
   return {
     configuration: configurationFrom(machine, q),
     context: c.map((value) => valueFromJson(value) as Known),
@@ -69,6 +70,7 @@ const hypothesisFromJson = (machine: Machine, json: Json): Hypothesis => {
     hi: timesFrom(h),
     now: n,
     unseen: u,
+    owed: o,
   };
 };
 

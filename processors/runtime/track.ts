@@ -95,7 +95,7 @@ export class Track {
     const found: Hypothesis[] = [];
     possibleSteps(machine.initial(), environment, (outcome, context) => {
       const times = machine.timers.map((_, timer) => (outcome.entered.includes(timer) ? at : 0));
-      found.push({ configuration: outcome.configuration, context, lo: times, hi: times, now: at, unseen: 0 });
+      found.push({ configuration: outcome.configuration, context, lo: times, hi: times, now: at, unseen: 0, owed: 0 });
     });
     this.#settle(found);
     const start = machine.event(START);
@@ -116,12 +116,12 @@ export class Track {
   }
 
   /** Attached in mid-run, or something was lost: anything may be. */
-  beginUnknown(at: Micros): void {
+  beginUnknown(at: Micros, latest = at): void {
     this.started = true;
     if (this.latched) return;
     this.exact = null;
     this.doubt = false;
-    this.hypotheses = top(this.#rules.machine, this.#rules.initial.length, at);
+    this.hypotheses = top(this.#rules.machine, this.#rules.initial.length, at, latest);
   }
 
   /** One call of a complete observation. `counts`: it can be a subject's first event. */
@@ -304,6 +304,7 @@ export class Track {
         hi: exact.entered,
         now,
         unseen: 0,
+        owed: 0,
       },
     ];
   }
@@ -355,7 +356,11 @@ export class Track {
   #settle(hypotheses: readonly Hypothesis[]): void {
     const only = hypotheses.length === 1 ? hypotheses[0]! : null;
     const known =
-      only !== null && only.unseen === 0 && only.lo.every((lo, i) => lo === only.hi[i]) && !hasUnknown(only.context);
+      only !== null &&
+      only.unseen === 0 &&
+      only.owed === 0 &&
+      only.lo.every((lo, i) => lo === only.hi[i]) &&
+      !hasUnknown(only.context);
     this.exact = known
       ? { configuration: only.configuration, context: [...only.context] as Value[], entered: [...only.lo] }
       : null;

@@ -4,12 +4,14 @@ import type { Micros } from '../../../schemas/records.js';
 import type { Call } from '../call.js';
 import type { Machine, Outcome } from '../machine/machine.js';
 import { possibleSteps } from '../machine/run.js';
-import { Belief, type Hypothesis, patience, top } from './hypothesis.js';
+import { Belief, type Hypothesis, isOwed, owedNext, owes, patience, top } from './hypothesis.js';
 
 /** A call that was seen in a stretch. */
 export interface SeenCall extends Call {
   /** It certainly started in the stretch; otherwise it may be one that was seen before. */
   readonly must: boolean;
+  /** It may lie before calls that the stretch before took in already. */
+  readonly early?: boolean;
   /** Bit set of the stretch's calls that started before it. */
   readonly after: number;
 }
@@ -23,6 +25,10 @@ export interface Stretch {
   readonly seen: readonly SeenCall[];
   /** Event indices of functions that may have been called any number of times without being seen. */
   readonly unseen: readonly UnseenCall[];
+  /** Calls after this may be on threads that the look at the end of the stretch had passed: the next look shows them. */
+  readonly window?: Micros;
+  /** Functions that can have been called only there. */
+  readonly windowed?: readonly UnseenCall[];
 }
 
 export interface UnseenCall {
@@ -74,6 +80,7 @@ const moved = (
   lo: Micros,
   hi: Micros,
   unseen: number,
+  owed: number,
 ): Hypothesis => {
   let los = hypothesis.lo;
   let his = hypothesis.hi;
@@ -86,7 +93,7 @@ const moved = (
       (his as number[])[timer] = hi;
     }
   }
-  return { configuration: outcome.configuration, context, lo: los, hi: his, now: lo, unseen };
+  return { configuration: outcome.configuration, context, lo: los, hi: his, now: lo, unseen, owed };
 };
 
 /**
@@ -96,6 +103,7 @@ const moved = (
 export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Stretch): Advance => {
   const { machine } = rules;
   const { from, to, seen } = stretch;
+  const window = stretch.window ?? Number.POSITIVE_INFINITY;
   const all = 2 ** seen.length - 1;
   const beliefs = new Map<number, Belief>();
   const open: { hypothesis: Hypothesis; done: number }[] = [];
@@ -123,7 +131,7 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
     const limit = Math.min(to, patience(machine, hypothesis) + 1);
     for (const timer of active) {
       const { delay } = machine.timers[timer]!;
-      const lo = Math.max(hypothesis.lo[timer]! + delay, hypothesis.now, from);
+      const lo = Math.max(hypothesis.lo[timer]! + delay, hypothesis.now);
       const hi = Math.min(hypothesis.hi[timer]! + delay, limit);
       if (lo > hi) continue;
       // Equal exact deadlines fire in the order of their registration.
@@ -139,7 +147,7 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
           bad = true;
           badTimer = timer;
         } else {
-          const fired = moved(hypothesis, outcome, context, lo, hi, hypothesis.unseen);
+          const fired = moved(hypothesis, outcome, context, lo, hi, hypothesis.unseen, hypothesis.owed);
           add(outcome.taken ? fired : usedUp(fired, timer), done);
         }
       });
@@ -154,6 +162,7 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
     lo: Micros,
     hi: Micros,
     unseen: number,
+    owing: Micros,
     reached: (next: Hypothesis) => void,
   ): boolean => {
     const latest = Math.min(hi, patience(machine, hypothesis));
@@ -168,7 +177,18 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
       errors += failed;
       if (outcome.violation || (!outcome.taken && !rules.tolerant && !machine.events[event]!.startsWith('$')))
         fault = true;
-      else reached(moved(hypothesis, outcome, context, earliest, latest, unseen));
+      else
+        reached(
+          moved(
+            hypothesis,
+            outcome,
+            context,
+            earliest,
+            latest,
+            unseen,
+            latest > owing ? hypothesis.owed | owes(event) : hypothesis.owed,
+          ),
+        );
     });
     return fault;
   };
@@ -183,22 +203,61 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
       const one = seen[n]!;
       if ((done & bit) !== 0 || (one.after & ~done) !== 0) continue;
       for (const event of one.events) {
-        const fault = call(hypothesis, event, one.args, one, one.notBefore, one.at, hypothesis.unseen, (next) =>
-          add(next, done | bit),
+        if (one.early === true && hypothesis.now <= one.at && isOwed(hypothesis, event)) add(hypothesis, done | bit);
+        const { notBefore, at, thread, callers } = one;
+        const instant = notBefore === at;
+        // When an interval holds the call, its instant is not known.
+        const facts: Environment<Known>['event'] = {
+          function: machine.events[event]!,
+          at: instant ? at : UNKNOWN,
+          notBefore: instant ? at : UNKNOWN,
+          thread,
+          callers,
+        };
+        const fault = call(
+          hypothesis,
+          event,
+          one.args,
+          facts,
+          notBefore,
+          at,
+          hypothesis.unseen,
+          Number.POSITIVE_INFINITY,
+          (next) => add(next, done | bit),
         );
         if (fault && one.must) bad = true;
       }
       if (!one.must) add(hypothesis, done | bit);
     }
     for (const { event, function: name, args } of stretch.unseen)
-      call(hypothesis, event, args, { ...ANYTIME, function: name }, from + 1, to, hypothesis.unseen + 1, (next) =>
-        add(next, done),
+      call(
+        hypothesis,
+        event,
+        args,
+        { ...ANYTIME, function: name },
+        from + 1,
+        to,
+        hypothesis.unseen + 1,
+        window,
+        (next) => add(next, done),
+      );
+    for (const { event, function: name, args } of stretch.windowed ?? [])
+      call(
+        hypothesis,
+        event,
+        args,
+        { ...ANYTIME, function: name },
+        window + 1,
+        to,
+        hypothesis.unseen + 1,
+        window,
+        (next) => add(next, done),
       );
   }
   if (effort > EFFORT)
     // Given up: the only sound answer left is "anything".
     return {
-      hypotheses: top(machine, rules.variables, to),
+      hypotheses: top(machine, rules.variables, stretch.settled, to),
       bad,
       relaxed: true,
       errors,
@@ -244,7 +303,7 @@ const tighten = (machine: Machine, hypothesis: Hypothesis, now: Micros): Hypothe
   const lo = [...hypothesis.lo];
   for (const timer of machine.active(hypothesis.configuration))
     lo[timer] = Math.max(lo[timer]!, now - machine.timers[timer]!.delay + 1);
-  return { ...hypothesis, lo, now };
+  return { ...hypothesis, lo, now, owed: owedNext(hypothesis.owed) };
 };
 
 const firstUnreached = (seen: readonly SeenCall[], union: number): SeenCall | null => {

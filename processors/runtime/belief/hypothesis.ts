@@ -17,7 +17,21 @@ export interface Hypothesis {
   readonly now: Micros;
   /** Fewest calls that nobody saw and this run needs. */
   readonly unseen: number;
+  /**
+   * Bit set of events: calls that this run made while a look went from thread to thread, on threads that it had passed already.
+   * The next look shows them. The lower half is of the last look, the upper half of this one.
+   */
+  readonly owed: number;
 }
+
+/** Width of each half of `owed`: events further on share bits. */
+const OWED_BITS = 15;
+const ALL_OWED = 2 ** OWED_BITS - 1;
+
+export const owes = (event: number): number => 1 << (OWED_BITS + (event % OWED_BITS));
+export const isOwed = (hypothesis: Hypothesis, event: number): boolean =>
+  (hypothesis.owed & (1 << (event % OWED_BITS))) !== 0;
+export const owedNext = (owed: number): number => owed >> OWED_BITS;
 
 /** Hypotheses of one configuration before they are joined into one. */
 const WIDTH = 8;
@@ -30,6 +44,7 @@ export const sameValue = (a: Known, b: Known): boolean =>
 /** True if every run of `a` is one of `b`. */
 const within = (a: Hypothesis, b: Hypothesis): boolean =>
   b.now <= a.now &&
+  (a.owed & ~b.owed) === 0 &&
   a.context.every((value, i) => b.context[i] === UNKNOWN || sameValue(value, b.context[i]!)) &&
   a.lo.every((lo, i) => b.lo[i]! <= lo) &&
   a.hi.every((hi, i) => b.hi[i]! >= hi);
@@ -42,6 +57,7 @@ const join = (a: Hypothesis, b: Hypothesis): Hypothesis => ({
   hi: a.hi.map((hi, i) => Math.max(hi, b.hi[i]!)),
   now: Math.min(a.now, b.now),
   unseen: Math.min(a.unseen, b.unseen),
+  owed: a.owed | b.owed,
 });
 
 /** A set of hypotheses, kept maximal, in a fixed order. Grows only: what it once held, it holds for ever, perhaps joined. */
@@ -100,14 +116,25 @@ export const earliestDeadline = (machine: Machine, hypothesis: Hypothesis): Micr
   return earliest;
 };
 
-/** Belief of an unknown beginning: every reachable configuration, every variable unknown, every timer anywhere in its range. */
-export const top = (machine: Machine, variables: number, now: Micros): readonly Hypothesis[] =>
+/**
+ * Belief of an unknown beginning: every reachable configuration, every variable unknown, every timer anywhere in its range.
+ * The present lies between `now` and `latest`: a look takes its time.
+ */
+export const top = (machine: Machine, variables: number, now: Micros, latest: Micros): readonly Hypothesis[] =>
   machine.reachable().map((configuration) => {
     const lo = machine.timers.map(() => 0);
     const hi = machine.timers.map(() => 0);
     for (const timer of machine.active(configuration)) {
       lo[timer] = now - machine.timers[timer]!.delay + 1;
-      hi[timer] = now;
+      hi[timer] = latest;
     }
-    return { configuration, context: new Array<Known>(variables).fill(UNKNOWN), lo, hi, now, unseen: 0 };
+    return {
+      configuration,
+      context: new Array<Known>(variables).fill(UNKNOWN),
+      lo,
+      hi,
+      now,
+      unseen: 0,
+      owed: latest > now ? ALL_OWED : 0,
+    };
   });

@@ -15,11 +15,16 @@ export interface Anchor {
   /** Earliest instant of the look. */
   readonly from: Micros;
   readonly to: Micros;
+  /**
+   * Threads are looked at one after the other: one looked at before this instant may have gone on before another's look, whose
+   * calls are known already. 0: none did.
+   */
+  readonly busy: Micros;
   readonly threads: readonly ThreadSeen[];
 }
 
 /** Nothing was on any stack: the instant at which a process began. */
-export const beginning = (at: Micros): Anchor => ({ from: at, to: at, threads: [] });
+export const beginning = (at: Micros): Anchor => ({ from: at, to: at, busy: 0, threads: [] });
 
 const seen = (thread: ThreadLook, frames: readonly Frame[], complete: boolean): ThreadSeen => ({
   tid: thread.tid,
@@ -41,7 +46,8 @@ export class Threads {
   take(look: Look): Anchor | null {
     const next = new Map<number, ThreadSeen>();
     let whole = look.threads.length > 0;
-    let from = look.at;
+    // The list of threads is read first: one that was born just after it may have run before any was looked at.
+    let from = Math.min(look.at, look.notBefore);
     for (const thread of look.threads) {
       const before = this.kept.get(thread.tid);
       if (thread.at < from) from = thread.at;
@@ -56,7 +62,7 @@ export class Threads {
       if (next.get(thread.tid)?.complete !== true) whole = false;
     }
     this.kept = next;
-    return whole ? { from, to: look.at, threads: look.threads.map(({ tid }) => next.get(tid)!) } : null;
+    return whole ? { from, to: look.at, busy: look.at, threads: look.threads.map(({ tid }) => next.get(tid)!) } : null;
   }
 
   forget(): void {
@@ -79,12 +85,31 @@ export const isQuiet = (before: Anchor, after: Anchor): boolean =>
     );
   });
 
+/** The anchor, knowing which of its threads ran since the one before: calls of the others are in order already. */
+export const sinceAnchor = (before: Anchor, after: Anchor): Anchor => {
+  const same =
+    before.threads.length === after.threads.length &&
+    after.threads.every(({ tid }) => before.threads.some((old) => old.tid === tid));
+  if (!same) return after;
+  let busy = 0;
+  for (const thread of after.threads) {
+    const old = before.threads.find(({ tid }) => tid === thread.tid)!;
+    const idle =
+      thread.slices > 0 && thread.runTime > 0 && old.slices === thread.slices && old.runTime === thread.runTime;
+    if (!idle) busy = Math.max(busy, thread.at);
+  }
+  return { ...after, busy };
+};
+
 /** CPU time in µs that the process used between the two looks; Infinity if it cannot be told. */
 export const cpuUsed = (before: Anchor, after: Anchor): Micros => {
   let used = 0;
   for (const thread of after.threads) {
     if (thread.slices < 0 || thread.runTime === 0) return Number.POSITIVE_INFINITY;
-    used += thread.runTime - (before.threads.find(({ tid }) => tid === thread.tid)?.runTime ?? 0);
+    const more = thread.runTime - (before.threads.find(({ tid }) => tid === thread.tid)?.runTime ?? 0);
+    // Its number was given to another thread.
+    if (more < 0) return Number.POSITIVE_INFINITY;
+    used += more;
   }
   // A thread that ended in between took its time with it.
   return before.threads.every(({ tid }) => after.threads.some((thread) => thread.tid === tid))
