@@ -20,39 +20,44 @@ interface NamedSchema {
   readonly fields?: readonly { readonly name: string; readonly type: Schema }[];
 }
 
-/** Primitive readers over one cursor. Compiled together with a projection so that the cursor is a local of its closure. */
+/**
+ * Readers of what is longer than one byte: they take the cursor and leave in `q` where they ended, so that the cursor itself
+ * stays a local of the projection.
+ */
 const PRIMITIVES = `
-  let p = 0;
+  let q = 0;
   const fail = (what) => { throw new Invalid(what); };
-  const long = (b) => {
-    const first = b[p++];
-    if (first < 128) return (first >>> 1) ^ -(first & 1);
-    let lo = first & 127, n = b[p++];
-    lo |= (n & 127) << 7;
-    if (n < 128) return (lo >>> 1) ^ -(lo & 1);
-    n = b[p++]; lo |= (n & 127) << 14;
-    if (n < 128) return (lo >>> 1) ^ -(lo & 1);
-    n = b[p++]; lo |= (n & 127) << 21;
-    if (n < 128) return (lo >>> 1) ^ -(lo & 1);
-    let mid = 0, shift = 0;
-    do { n = b[p++]; mid |= (n & 127) << shift; shift += 7; } while (n >= 128 && shift < 28);
+  const long = (b, p) => {
+    let n = b[p++], lo = n & 127;
+    if (n >= 128) { n = b[p++]; lo |= (n & 127) << 7;
+      if (n >= 128) { n = b[p++]; lo |= (n & 127) << 14;
+        if (n >= 128) { n = b[p++]; lo |= (n & 127) << 21; if (n >= 128) return wide(b, p, lo); } } }
+    q = p;
+    return (lo >>> 1) ^ -(lo & 1);
+  };
+  const wide = (b, p, lo) => {
+    let n = b[p++], mid = n & 127;
+    if (n >= 128) { n = b[p++]; mid |= (n & 127) << 7;
+      if (n >= 128) { n = b[p++]; mid |= (n & 127) << 14;
+        if (n >= 128) { n = b[p++]; mid |= (n & 127) << 21; } } }
     let half = (lo >>> 1) + mid * 134217728;
     if (n >= 128) {
       n = b[p++]; half += (n & 127) * 36028797018963968;
       if (n >= 128) { n = b[p++]; if (n > 1) fail('an integer of more than 64 bits'); half += n * 4611686018427387904; }
     }
     if (!(half <= 9007199254740991)) fail('an integer beyond 2^53 or a cut one');
+    q = p;
     return lo & 1 ? -half - 1 : half;
   };
-  const count = (b, end) => {
-    let n = long(b);
-    if (n < 0) { n = -n; long(b); }
-    if (n > end - p) fail('more items than bytes');
+  const count = (b, p, end) => {
+    let n = long(b, p);
+    if (n < 0) { n = -n; long(b, q); }
+    if (n > end - q) fail('more items than bytes');
     return n;
   };
-  const span = (b, end) => {
-    const n = long(b);
-    if (n < 0 || n > end - p) fail('a length beyond the record');
+  const span = (b, p, end) => {
+    const n = long(b, p);
+    if (n < 0 || n > end - q) fail('a length beyond the record');
     return n;
   };
 `;
@@ -68,7 +73,9 @@ class Generator {
 
   constant(value: unknown): string {
     this.#constants.push(value);
-    return `k[${this.#constants.length - 1}]`;
+    const name = `k${this.#constants.length - 1}`;
+    this.declarations.push(`const ${name} = k[${this.#constants.length - 1}];`);
+    return name;
   }
 
   get constants(): readonly unknown[] {
@@ -91,7 +98,7 @@ class Generator {
     const type = this.#resolve(schema);
     if (Array.isArray(type)) {
       const branches = type.map((branch, i) => `case ${i}: ${this.skip(branch)} break;`).join(' ');
-      return `switch (long(b)) { ${branches} default: fail('no such branch'); }`;
+      return `{ const u = long(b, p); p = q; switch (u) { ${branches} default: fail('no such branch'); } }`;
     }
     const kind = typeof type === 'string' ? type : type.type;
     if (typeof kind !== 'string') return this.skip(kind);
@@ -113,13 +120,13 @@ class Generator {
         return `p += ${node.size};`;
       case 'bytes':
       case 'string':
-        return '{ const n = span(b, end); p += n; }';
+        return '{ const n = span(b, p, end); p = q + n; }';
       case 'array':
       case 'map': {
         const n = this.fresh('n');
         const key = kind === 'map' ? this.skip('string') : '';
         const item = this.skip((kind === 'map' ? node.values : node.items)!);
-        return `for (let ${n} = count(b, end); ${n} !== 0; ${n} = count(b, end)) for (; ${n} > 0; ${n}--) { ${key} ${item} if (p > end) fail('cut'); }`;
+        return `{ ${this.#blocks(n, `${key} ${item}`)} }`;
       }
       case 'record':
         return node.fields!.map((field) => this.skip(field.type)).join(' ');
@@ -133,7 +140,7 @@ class Generator {
     const type = this.#resolve(schema);
     if (Array.isArray(type)) {
       if (type.length !== 2 || type[0] !== 'null') throw new Error('unions are [null, T] only');
-      return `switch (long(b)) { case 0: ${target} = null; break; case 1: ${this.read(type[1]!, target)} break; default: fail('no such branch'); }`;
+      return `{ const u = long(b, p); p = q; if (u === 1) { ${this.read(type[1]!, target)} } else if (u === 0) ${target} = null; else fail('no such branch'); }`;
     }
     const kind = typeof type === 'string' ? type : type.type;
     if (typeof kind !== 'string') return this.read(kind, target);
@@ -143,44 +150,54 @@ class Generator {
         return `${target} = b[p++] === 1;`;
       case 'int':
       case 'long':
-        return `${target} = long(b);`;
+        return `${target} = long(b, p); p = q;`;
       case 'double':
         return `if (p + 8 > end) fail('cut'); ${target} = b.readDoubleLE(p); p += 8;`;
       case 'enum': {
         const symbols = this.constant(node.symbols);
-        return `{ const s = ${symbols}[long(b)]; if (s === undefined) fail('no such symbol'); ${target} = s; }`;
+        return `{ const s = ${symbols}[long(b, p)]; p = q; if (s === undefined) fail('no such symbol'); ${target} = s; }`;
       }
       case 'fixed':
         return `${target} = b.subarray(p, p += ${node.size});`;
       case 'bytes':
-        return `{ const n = span(b, end); ${target} = b.subarray(p, p += n); }`;
+        return `{ const n = span(b, p, end); p = q + n; ${target} = b.subarray(p - n, p); }`;
       case 'string':
-        return `{ const n = span(b, end); ${target} = words.of(b, p, p += n); }`;
+        return `{ const n = span(b, p, end); p = q + n; ${target} = words.of(b, p - n, p); }`;
       case 'array': {
         const [list, pool, size, n, item] = ['a', 'q', 'z', 'n', 'i'].map((prefix) => this.fresh(prefix));
         const inner = this.#resolve(node.items!);
         const record = !Array.isArray(inner) && typeof inner !== 'string' && inner.type === 'record';
         const body = record
-          ? `const ${item} = ${pool}[${size}] ??= ${this.blank(inner)}; ${size}++; ${inner.fields!.map((field) => this.read(field.type, `${item}.${field.name}`)).join(' ')} ${list}.push(${item});`
-          : `let ${item}; ${this.read(inner, item!)} ${list}.push(${item});`;
+          ? `const ${item} = ${pool}[${size}] ??= ${this.blank(inner)}; ${inner.fields!.map((field) => this.read(field.type, `${item}.${field.name}`)).join(' ')} ${list}[${size}++] = ${item};`
+          : `let ${item}; ${this.read(inner, item!)} ${list}[${size}++] = ${item};`;
         this.declarations.push(`const ${pool} = [];`);
-        return `{ const ${list} = ${target}; ${list}.length = 0; let ${size} = 0; for (let ${n} = count(b, end); ${n} !== 0; ${n} = count(b, end)) for (; ${n} > 0; ${n}--) { ${body} if (p > end) fail('cut'); } }`;
+        // A list is cut only where it became shorter: emptying it first would throw its memory away each time.
+        return `{ const ${list} = ${target}; let ${size} = 0; ${this.#blocks(n!, body)} if (${list}.length !== ${size}) ${list}.length = ${size}; }`;
       }
       default:
         throw new Error(`no reader for ${kind}`);
     }
   }
 
+  /** Items of an array or map, block by block. */
+  #blocks(n: string, item: string): string {
+    return `let ${n} = count(b, p, end); p = q; while (${n} !== 0) { for (; ${n} > 0; ${n}--) { ${item} if (p > end) fail('cut'); } ${n} = count(b, p, end); p = q; }`;
+  }
+
   /** A literal with every field present, so that the object's shape never changes. Nested arrays are not pooled: one level is the rule. */
   blank(schema: Schema, only?: ReadonlySet<string>): string {
     const node = this.#resolve(schema) as NamedSchema;
     const fields = node.fields!.filter((field) => only === undefined || only.has(field.name));
-    return `{ ${fields.map((field) => `${field.name}: ${this.#isArray(field.type) ? '[]' : 'null'}`).join(', ')} }`;
+    return `{ ${fields.map((field) => `${field.name}: ${this.#empty(field.type)}`).join(', ')} }`;
   }
 
-  #isArray(schema: Schema): boolean {
+  /** A value of the kind that the field will have: a time that began as null would be a new heap object at every record. */
+  #empty(schema: Schema): string {
     const type = this.#resolve(schema);
-    return !Array.isArray(type) && typeof type !== 'string' && type.type === 'array';
+    if (typeof type === 'string') return type === 'long' || type === 'int' ? '0' : 'null';
+    if (Array.isArray(type)) return 'null';
+    if (type.type === 'array') return '[]';
+    return type.type === 'long' ? '0.5' : 'null';
   }
 }
 
@@ -205,7 +222,7 @@ export const projection = <N extends RecordName, F extends keyof Records[N] & st
     .join('\n');
   const source = `'use strict'; ${PRIMITIVES} ${generator.declarations.join(' ')}
     const o = ${generator.blank(schema, wanted)};
-    return (b, start, end) => { p = start; ${body}
+    return (b, start, end) => { let p = start; ${body}
       if (p !== end) fail(p < end ? 'bytes after its end' : 'cut'); return o; };`;
   const read = new Function('Invalid', 'words', 'k', source)(Invalid, words, generator.constants) as Projection<
     Pick<Records[N], F>

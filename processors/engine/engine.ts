@@ -53,6 +53,9 @@ export interface Engine {
   digests(): Iterable<HostDigest>;
 }
 
+/** Stands for no schema yet. */
+const FOREIGN: Reader = { is: 'foreign', message: '' };
+
 /** Snapshot key of what the controller said in the partition; no host has an empty name. */
 const CONTROLLER_KEY = Buffer.alloc(0);
 
@@ -108,6 +111,9 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     const { bytes, keys, values, schemas, offsets, length } = batch;
     for (const { from, to, code, message } of batch.damage) this.#damaged(from, to, code, message);
     this.#batch = batch;
+    const { counts } = this;
+    let known = -1;
+    let reader: Reader = FOREIGN;
     for (let i = 0; i < length; i++) {
       this.#at = i;
       this.coordinates.offset = offsets[i]!;
@@ -119,7 +125,10 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
         this.#refuse(batch, i, 'SCHEMA_UNKNOWN', 'its writer schema is not known');
         continue;
       }
-      const reader = this.#readers.at(schema);
+      if (schema !== known) {
+        reader = this.#readers.at(schema);
+        known = schema;
+      }
       if (reader.is !== 'event') {
         this.#other(reader, batch, i);
         continue;
@@ -153,11 +162,11 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
         : host.streams.position(event.stream!, 0);
       const { seq } = event;
       if (seq <= position.seq) {
-        this.counts.duplicates++;
+        counts.duplicates++;
         continue;
       }
       this.missing = seq - position.seq - 1;
-      this.counts.missing += this.missing;
+      if (this.missing > 0) counts.missing += this.missing;
       position.seq = seq;
       this.#host = host;
       if (!host.changed) {
@@ -168,14 +177,14 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       this.seq = seq;
       if (host.due <= event.notBefore) this.#fire(host, event.notBefore);
       this.late = event.at < host.clock;
-      if (this.late) this.counts.late++;
+      if (this.late) counts.late++;
       if (event.notBefore > host.clock) host.clock = event.notBefore;
       if (event.at > host.lastAt) {
         host.lastAt = event.at;
         host.issued = -1;
       }
       this.now = host.clock;
-      this.counts.events++;
+      counts.events++;
       if (reader.wanted)
         host.state = this.#fold.step(
           this.#stateOf(host),
