@@ -13,7 +13,7 @@ export const runWith = async (argv: readonly string[], io: Io): Promise<number> 
   } catch (error) {
     // A command that was told to stop may have met the stop in any shape: the reason counts, not the shape.
     const failure = io.stop.aborted && !(error instanceof Findings) ? io.stop.reason : error;
-    const text = describeFailure(failure);
+    const text = describeFailure(failure, argv);
     if (text !== '') io.stderr.write(`${text}\n`);
     return exitCodeOf(failure);
   }

@@ -21,6 +21,6 @@ export const register = (program: Command): void => {
       await outputOf(command).rows(checks, ['check', 'state', 'detail', 'advice']);
       const failed = checks.filter(({ state }) => state === 'fail');
       if (failed.length > 0)
-        throw new Findings(`attestream: ${failed.length} findings: ${failed.map(({ check }) => check).join(', ')}`);
+        throw new Findings(`attestream: not usable as it is: ${failed.map(({ check }) => check).join(', ')}`);
     });
 };

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { duration, gather, wholeNumber } from '../arguments.js';
 import { examples } from '../examples.js';
 import type { LookOptions } from '../look-process.js';
@@ -11,7 +11,11 @@ export const register = (program: Command): void => {
     .option('--container <name>', 'the first process of this container instead (name or unique id prefix)')
     .option('--function <name>', 'read the parameters of this function only (repeatable)', gather)
     .option('--count <n>', 'looks', wholeNumber('--count', 1), 1)
-    .option('--interval <duration>', 'time between looks', duration('--interval'), 100_000)
+    .addOption(
+      new Option('--interval <duration>', 'time between looks')
+        .argParser(duration('--interval'))
+        .default(100_000, '100ms'),
+    )
     .option('--stop', 'the process may be stopped for a moment where a look is not clear otherwise')
     .addHelpText(
       'after',

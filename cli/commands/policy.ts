@@ -41,10 +41,10 @@ export const register = (program: Command): void => {
           ['file', 'code', 'path', 'message'],
         );
         for (const { file, id, digest, findings } of checked)
-          out.note(`${file}: ${id} ${digest}: ${findings.length} findings`);
+          out.note(`${file}: ${id} ${digest}: ${findings.length === 1 ? '1 finding' : `${findings.length} findings`}`);
       } else await out.rows(checked);
       const count = checked.reduce((sum, { findings }) => sum + findings.length, 0);
-      if (count > 0) throw new Findings(`attestream: ${count} findings`);
+      if (count > 0) throw new Findings(`attestream: ${count} ${count === 1 ? 'finding' : 'findings'}`);
     });
 
   policy

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { migrate } from '../../infra/clickhouse/migrate.js';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { runController } from '../../processors/run/controller.js';
@@ -62,7 +62,9 @@ export const register = (program: Command): void => {
       gather,
     )
     .option('--controller <file>', 'private key (PEM, Ed25519): write ticks signed with it')
-    .option('--tick <duration>', 'time between ticks', duration('--tick'), 5_000_000)
+    .addOption(
+      new Option('--tick <duration>', 'time between ticks').argParser(duration('--tick')).default(5_000_000, '5s'),
+    )
     .addHelpText(
       'after',
       examples(

@@ -61,7 +61,8 @@ export const register = (program: Command): void => {
       await withLog(command, true, async (log) => {
         const findings = await checkTopics(log, partitionsOf(command));
         await outputOf(command).rows(findings, ['topic', 'finding']);
-        if (findings.length > 0) throw new Findings(`attestream: ${findings.length} findings`);
+        if (findings.length > 0)
+          throw new Findings(`attestream: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`);
       });
     });
 };

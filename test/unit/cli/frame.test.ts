@@ -24,7 +24,8 @@ describe('usage', () => {
   test.each([
     [['imprt', 'x'], /^attestream: USAGE: unknown command 'imprt'.*import/],
     [['import', 'x', '--ot', 'y'], /^attestream: USAGE: unknown option '--ot'.*--out/],
-    [['doctor', '-o', 'json'], /did you mean "--output"/],
+    [['doctor', '-o', 'json'], /did you mean "--output json"/],
+    [['verdicts', '--out', 'ndjson'], /did you mean "--output ndjson"/],
     [['import', 'x', '--out', 'json'], /did you mean "--output json"/],
     [['import'], /missing required argument 'file'/],
     [['doctor', '--output', 'jsn'], /did you mean "json"/],

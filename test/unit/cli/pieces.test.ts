@@ -58,6 +58,12 @@ test('failures say code, message, place and meaning; foreign text cannot steer t
   expect(describeFailure(new AttestreamError('LOG_LOCKED', 'held', { path: 'a/0', offset: 7 }))).toMatch(
     /^attestream: LOG_LOCKED: held \(a\/0 at 7\)\n {2}Another process/,
   );
+  expect(describeFailure(new AttestreamError('USAGE', 'two\nattestream: lines'))).toBe(
+    'attestream: USAGE: two\n  attestream: lines',
+  );
+  expect(describeFailure(new AttestreamError('CLICKHOUSE_REFUSED', 'Database x does not exist'))).toContain(
+    'db migrate',
+  );
   expect(describeFailure(new AttestreamError('USAGE', 'no \u001b[31m'))).toBe('attestream: USAGE: no \\u001b[31m');
   const system = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC', syscall: 'write' });
   expect(describeFailure(system)).toMatch(/^attestream: SYSTEM: ENOSPC/);
