@@ -175,7 +175,7 @@ export const register = (program: Command): void => {
         out.note(summary(main, tally));
         out.note(`digest ${main.digest}`);
         out.note(`conclusions ${main.conclusions}`);
-        if (tally.bad) throw new Findings('bad verdicts');
+        if (tally.bad) throw new Findings('attestream: verdicts stand that are findings: exit code 1');
       } finally {
         await main.close();
       }

@@ -39,3 +39,8 @@ test('the map that the page on traces shows is one', () => {
   const shown = /```yaml\n([\s\S]*?)```/.exec(readText('docs/traces.md'))?.[1];
   expect(parseImportMap(Buffer.from(shown!), 'docs/traces.md')).toMatchObject({ format: 'csv', unknown: 'reject' });
 });
+
+test('pages and examples are part of the package', () => {
+  const { files } = JSON.parse(readText('package.json')) as { files: string[] };
+  expect(files).toEqual(expect.arrayContaining(['dist', 'examples', 'docs', 'README.md', 'LICENSE']));
+});
