@@ -1,7 +1,7 @@
 import { type Known, UNKNOWN, type Value } from '../../schemas/policy/value.js';
 import type { Micros } from '../../schemas/records.js';
 import { advance, type Rules, type Stretch } from './belief/advance.js';
-import { earliestDeadline, type Hypothesis, top } from './belief/hypothesis.js';
+import { type Hypothesis, patience, top } from './belief/hypothesis.js';
 import type { Call, Source } from './call.js';
 import type { Machine, Outcome, Step } from './machine/machine.js';
 import { possibleSteps, runStep } from './machine/run.js';
@@ -44,6 +44,9 @@ interface Exact {
 
 /** A posterior does not exist yet: an open doubt weighs fully. */
 const CERTAIN = 1_000_000;
+
+/** Deadlines of one silence that belief stops at. */
+const MOST_STOPS = 1000;
 
 const START = '$start';
 const NOBODY: readonly string[] = [];
@@ -143,10 +146,7 @@ export class Track {
   elapse(to: Micros, source: Source): void {
     if (this.latched || !this.started) return;
     if (this.exact !== null) this.#fireDue(this.exact, to, source);
-    else {
-      const from = this.hypotheses.reduce((latest, { now }) => Math.max(latest, now), 0);
-      if (to > from) this.#advance({ from, to, settled: to, seen: [], unseen: [] }, source);
-    }
+    else this.#elapseBelief(to, source);
   }
 
   /** The process ended while every innocent run was still bound by a deadline: an obligation that nobody can meet any more. */
@@ -167,12 +167,12 @@ export class Track {
     this.#remember(source);
   }
 
-  /** Earliest instant at which a deadline may pass; Infinity if none runs. */
+  /** Earliest instant at which a deadline has passed in some run that is believed; Infinity if none runs. */
   get deadline(): Micros {
     if (this.latched) return Number.POSITIVE_INFINITY;
     if (this.exact !== null) return this.#due(this.exact).at;
     return this.hypotheses.reduce(
-      (due, hypothesis) => Math.min(due, earliestDeadline(this.#rules.machine, hypothesis)),
+      (due, hypothesis) => Math.min(due, patience(this.#rules.machine, hypothesis) + 1),
       Number.POSITIVE_INFINITY,
     );
   }
@@ -225,9 +225,10 @@ export class Track {
     return { at, timer };
   }
 
-  #fireDue(exact: Exact, to: Micros, source: Source): void {
+  #fireDue(began: Exact, to: Micros, source: Source): void {
     const { machine, slice } = this.#rules;
     if (machine.timers.length === 0) return;
+    let exact = began;
     // A cycle of short deadlines over a long silence would fire for hours: beyond this, belief takes over and widens.
     for (let fired = 0; ; fired++) {
       const due = this.#due(exact);
@@ -248,7 +249,13 @@ export class Track {
         exact.context = before;
         exact.entered[due.timer] = Number.POSITIVE_INFINITY;
         this.#violated(due.at, null, due.timer, source);
-        if (this.latched || this.exact !== exact) return;
+        if (this.latched) return;
+        if (this.exact === null) {
+          this.elapse(to, source);
+          return;
+        }
+        // A reset: the new run has deadlines of its own.
+        exact = this.exact;
       } else {
         if (!outcome.taken) exact.entered[due.timer] = Number.POSITIVE_INFINITY;
         this.#move(exact, outcome, due.at);
@@ -256,11 +263,12 @@ export class Track {
     }
   }
 
-  #run(exact: Exact, call: Call): void {
+  #run(before: Exact, call: Call): void {
     const { machine, tolerant, slice } = this.#rules;
-    this.#fireDue(exact, call.at, call.source);
+    this.#fireDue(before, call.at, call.source);
     if (this.latched) return;
-    if (this.exact !== exact) {
+    const { exact } = this;
+    if (exact === null) {
       this.#believe(call);
       return;
     }
@@ -272,13 +280,13 @@ export class Track {
     running.slice = slice;
     const step = machine.step(exact.configuration, call.events[0]!);
     // A step that can only end innocently needs no copy to come back to.
-    const before = step.is === 'outcome' ? exact.context : [...exact.context];
+    const context = step.is === 'outcome' ? exact.context : [...exact.context];
     running.context = exact.context;
     errors.count = 0;
     const outcome = runStep(step, running, errors);
     this.errors += errors.count;
     if (outcome.violation || (!outcome.taken && !tolerant && !call.function.startsWith('$'))) {
-      exact.context = before;
+      exact.context = context;
       this.#violated(call.at, call, -1, call.source);
       return;
     }
@@ -311,7 +319,26 @@ export class Track {
 
   // --- belief ---
 
+  /** Stops at each deadline, as one who is woken at each does: the same is then said whenever it is asked for. */
+  #elapseBelief(to: Micros, source: Source): void {
+    for (let stops = 0; !this.latched; stops++) {
+      if (this.exact !== null) {
+        this.#fireDue(this.exact, to, source);
+        return;
+      }
+      const due = this.deadline;
+      if (due > to) return;
+      // A cycle of short deadlines over a long silence: one stride, which widens where it must.
+      const stop = stops < MOST_STOPS ? due : to;
+      this.#advance({ from: due, to: stop, settled: stop, seen: [], unseen: [] }, source);
+      if (stop !== due || this.deadline <= due) return;
+    }
+  }
+
   #believe(call: Call, must = true): void {
+    // A timer fires before an event at its instant.
+    this.elapse(call.notBefore, call.source);
+    if (this.latched) return;
     if (this.exact !== null) this.#loosen(this.exact, 0);
     this.#advance(
       {

@@ -144,6 +144,8 @@ export const sample = (line: Timeline, choices: Choices, shape: SampleShape, exi
       threads.push(threadLook(tid, moments, at));
     }
     at += choices.int(0, 3);
+    // The process ended while it was looked at.
+    if (at > line.end) break;
     records.push({
       type: 'Look',
       record: { at, notBefore: from, process: PROCESS, threads, micros: at - from, bytesRead: 0 },
@@ -151,8 +153,7 @@ export const sample = (line: Timeline, choices: Choices, shape: SampleShape, exi
     last = at;
   }
   if (exit) {
-    const end = Math.max(line.end, last);
-    records.push(processEvent('gone', Math.min(from, last), end + 1));
+    records.push(processEvent('gone', last, Math.max(line.end, last) + 1));
   }
   return records;
 };

@@ -162,7 +162,7 @@ export const timeline = (machine: Machine, policy: Policy, choices: Choices, sha
     if (taken === null) break;
   }
   // It goes on waiting as long as no deadline forbids it.
-  const rest = choices.scaled(1000, 4 * shape.silence + shape.dwell);
+  const rest = (illegal === null ? 0 : shape.dwell) + choices.scaled(1000, 4 * shape.silence + shape.dwell);
   const trial = reference.copy();
   let end = now + rest;
   if (illegal === null && trial.wait(end).length > 0) {

@@ -108,14 +108,6 @@ export const patience = (machine: Machine, hypothesis: Hypothesis): Micros => {
   return latest;
 };
 
-/** Earliest instant at which a timer can fire; Infinity without running timers. */
-export const earliestDeadline = (machine: Machine, hypothesis: Hypothesis): Micros => {
-  let earliest = Number.POSITIVE_INFINITY;
-  for (const timer of machine.active(hypothesis.configuration))
-    earliest = Math.min(earliest, hypothesis.lo[timer]! + machine.timers[timer]!.delay);
-  return earliest;
-};
-
 /**
  * Belief of an unknown beginning: every reachable configuration, every variable unknown, every timer anywhere in its range.
  * The present lies between `now` and `latest`: a look takes its time.
