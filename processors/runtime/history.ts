@@ -1,3 +1,4 @@
+import type { Known } from '../../schemas/policy/value.js';
 import type { Micros, Verdict } from '../../schemas/records.js';
 import type { Call, Source } from './call.js';
 import type { Draft, Track } from './track.js';
@@ -7,6 +8,20 @@ export interface Said {
   readonly verdict: Verdict;
   readonly draft: Draft;
 }
+
+/** A call that is the history's own, and may be overwritten once it is dropped. */
+export interface Kept extends Call {
+  events: readonly number[];
+  function: string;
+  thread: number;
+  callers: readonly string[];
+  readonly args: (Known | undefined)[];
+  notBefore: Micros;
+  at: Micros;
+  readonly source: { stream: string; seq: number; offset: number };
+}
+
+const NONE: readonly never[] = [];
 
 /** How a late call changed what had been said: pairs in order; `withdrawn` ones have nothing in their place. */
 export interface Revision {
@@ -22,7 +37,9 @@ const sameConclusion = (a: Draft, b: Draft): boolean =>
  * and runs again. Keeps at least `size` calls, at most twice as many, and never costs more than one copy of the track per `size`.
  */
 export class History {
-  entries: Call[] = [];
+  entries: Kept[] = [];
+  /** Entries that were dropped, to be used again: a history that lasts makes no new ones. */
+  #spare: Kept[] = [];
   /** The track before the first entry. */
   base: Track;
   /** Nothing before this can be put in place any more. */
@@ -44,16 +61,44 @@ export class History {
 
   /** Notes a call that came in order, after `track` took it. */
   note(call: Call, track: Track): void {
-    this.entries.push({ ...call, args: [...call.args], source: { ...call.source } });
+    this.entries.push(this.#kept(call));
     const since = this.entries.length - (this.middle?.entries ?? 0);
     if (since < this.size) return;
     if (this.middle !== null) {
       this.base = this.middle.track;
       this.floor = this.entries[this.middle.entries - 1]!.at;
-      this.entries = this.entries.slice(this.middle.entries);
+      this.#spare = this.entries.splice(0, this.middle.entries);
       this.said = this.said.slice(this.middle.said);
     }
     this.middle = { track: track.clone(), entries: this.entries.length, said: this.said.length };
+  }
+
+  /** A copy of the call, in the place of one that was dropped where there is such. */
+  #kept(call: Call): Kept {
+    const kept: Kept = this.#spare.pop() ?? {
+      events: NONE,
+      function: '',
+      thread: 0,
+      callers: NONE,
+      args: [],
+      // Neither is a small integer, as no time is: stored in place from the start.
+      notBefore: Number.NEGATIVE_INFINITY,
+      at: Number.NEGATIVE_INFINITY,
+      source: { stream: '', seq: 0, offset: 0 },
+    };
+    const { args, source } = call;
+    kept.events = call.events;
+    kept.function = call.function;
+    kept.thread = call.thread;
+    kept.callers = call.callers;
+    for (let i = 0; i < args.length; i++) kept.args[i] = args[i];
+    if (kept.args.length !== args.length) kept.args.length = args.length;
+    kept.notBefore = call.notBefore;
+    kept.at = call.at;
+    kept.source.stream = source.stream;
+    kept.source.seq = source.seq;
+    kept.source.offset = source.offset;
+    return kept;
   }
 
   /** Forgets everything: the track starts anew from here. */
@@ -69,7 +114,7 @@ export class History {
   insert(call: Call, track: Track, now: Micros, begin: (track: Track, at: Micros) => void): Revision {
     let place = this.entries.length;
     while (place > 0 && this.entries[place - 1]!.at > call.at) place--;
-    this.entries.splice(place, 0, { ...call, args: [...call.args], source: { ...call.source } });
+    this.entries.splice(place, 0, this.#kept(call));
     const middle = this.middle !== null && place >= this.middle.entries ? this.middle : null;
     const again = (middle?.track ?? this.base).clone();
     const from = middle?.entries ?? 0;

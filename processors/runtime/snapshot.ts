@@ -1,9 +1,9 @@
 import { decodeRecord, encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import { type Known, Opaque, Real, UNKNOWN, type Value } from '../../schemas/policy/value.js';
+import type { Known, Value } from '../../schemas/policy/value.js';
 import type { Frame } from '../../schemas/records.js';
 import type { Hypothesis } from './belief/hypothesis.js';
-import type { Call } from './call.js';
+import { type CallColumns, callsFromJson, callsToJson } from './call-columns.js';
 import type { Anchor, ThreadSeen } from './coverage/threads.js';
 import type { Said } from './history.js';
 import type { HostState } from './host-state.js';
@@ -12,30 +12,12 @@ import type { Machine } from './machine/machine.js';
 import type { PolicyInForce } from './policies.js';
 import { newProcess, type Process } from './process.js';
 import { type Draft, type State, Track } from './track.js';
+import { valueFromJson, valueToJson } from './value-json.js';
 
 /** JSON of one host's state. Configurations go by their words: their numbers are those of one run only. */
 type Json = unknown;
 
-const FORMAT = 1;
-
-const valueToJson = (value: Known | undefined): Json => {
-  if (value === undefined) return { m: 1 };
-  if (value === UNKNOWN) return { u: 1 };
-  if (typeof value === 'bigint') return { b: value.toString() };
-  if (value instanceof Real) return { r: Object.is(value.value, -0) ? '-0' : String(value.value) };
-  if (value instanceof Opaque) return { h: value.hash };
-  return value;
-};
-
-const valueFromJson = (json: Json): Known | undefined => {
-  if (json === null || typeof json !== 'object') return json as Value;
-  const tagged = json as { m?: 1; u?: 1; b?: string; r?: string; h?: string };
-  if (tagged.m !== undefined) return undefined;
-  if (tagged.b !== undefined) return BigInt(tagged.b);
-  if (tagged.r !== undefined) return new Real(Number(tagged.r));
-  if (tagged.h !== undefined) return new Opaque(tagged.h);
-  return UNKNOWN;
-};
+const FORMAT = 2;
 
 /** JSON knows no infinities. */
 const time = (t: number): Json => (Number.isFinite(t) ? t : t > 0 ? '+' : '-');
@@ -119,12 +101,6 @@ const trackFromJson = (machine: Machine, json: Json, into: Track): Track => {
   return into;
 };
 
-const callToJson = (call: Call): Json => ({ ...call, args: call.args.map(valueToJson) });
-const callFromJson = (json: Json): Call => {
-  const plain = json as Omit<Call, 'args'> & { args: Json[] };
-  return { ...plain, args: plain.args.map(valueFromJson) };
-};
-
 const saidToJson = ({ verdict, draft }: Said): Json => ({
   verdict: encodeRecord('Verdict', verdict).toString('base64'),
   draft,
@@ -148,7 +124,7 @@ const instanceToJson = (instance: Instance): Json => {
         : {
             base: trackToJson(machine, history.base),
             floor: time(history.floor),
-            entries: history.entries.map(callToJson),
+            entries: callsToJson(history.entries),
             said: history.said.map(saidToJson),
             middle:
               history.middle === null ? null : { ...history.middle, track: trackToJson(machine, history.middle.track) },
@@ -164,7 +140,7 @@ interface InstanceJson {
   readonly history: {
     readonly base: Json;
     readonly floor: Json;
-    readonly entries: Json[];
+    readonly entries: CallColumns;
     readonly said: Json[];
     readonly middle: { readonly track: Json; readonly entries: number; readonly said: number } | null;
   } | null;
@@ -195,7 +171,7 @@ const instanceFromJson = (
     const fresh = (): Track => new Track(policy.rules(key, process.complete));
     history.base = trackFromJson(machine, json.history.base, fresh());
     history.floor = timeFrom(json.history.floor);
-    history.entries = json.history.entries.map(callFromJson);
+    history.entries = callsFromJson(json.history.entries);
     history.said = json.history.said.map(saidFromJson);
     const { middle } = json.history;
     history.middle = middle === null ? null : { ...middle, track: trackFromJson(machine, middle.track, fresh()) };
