@@ -87,15 +87,15 @@ export const isQuiet = (before: Anchor, after: Anchor): boolean =>
 
 /** The anchor, knowing which of its threads ran since the one before: calls of the others are in order already. */
 export const sinceAnchor = (before: Anchor, after: Anchor): Anchor => {
-  const same =
-    before.threads.length === after.threads.length &&
-    after.threads.every(({ tid }) => before.threads.some((old) => old.tid === tid));
-  if (!same) return after;
   let busy = 0;
   for (const thread of after.threads) {
-    const old = before.threads.find(({ tid }) => tid === thread.tid)!;
+    const old = before.threads.find(({ tid }) => tid === thread.tid);
     const idle =
-      thread.slices > 0 && thread.runTime > 0 && old.slices === thread.slices && old.runTime === thread.runTime;
+      old !== undefined &&
+      thread.slices > 0 &&
+      thread.runTime > 0 &&
+      old.slices === thread.slices &&
+      old.runTime === thread.runTime;
     if (!idle) busy = Math.max(busy, thread.at);
   }
   return { ...after, busy };
