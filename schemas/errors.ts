@@ -35,8 +35,7 @@ export const ERRORS = {
 
   VERDICT_NOT_FOUND:
     'No verdict has that id where it was looked for. `attestream verdicts` lists them; a replay names them too.',
-  DEMO_INCOMPLETE:
-    'The demonstration ran, but did not show what it promises. The message says what was missing.',
+  DEMO_INCOMPLETE: 'The demonstration ran, but did not show what it promises. The message says what was missing.',
   EVENT_TOO_LATE:
     'An event came later than its policy can still take into account. It is kept as a dead letter, and its process is judged from an unknown state on.',
 

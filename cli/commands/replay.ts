@@ -20,6 +20,7 @@ interface Options {
   readonly workers: number;
   readonly speed?: number;
   readonly state?: string;
+  readonly commitEvery?: number;
   readonly range?: Range;
   readonly strict?: boolean;
 }
@@ -126,6 +127,11 @@ export const register = (program: Command): void => {
     .option('--workers <n>', 'threads; the answer does not depend on it', wholeNumber('--workers', 1, 64), 1)
     .option('--speed <factor>', 'pace of event time: max, or times real time', speedOf)
     .option('--state <folder>', 'keep state and verdicts here: a killed run goes on where its last commit stopped')
+    .option(
+      '--commit-every <n>',
+      'with --state: records after which a commit is due (default: 65536, or a second)',
+      wholeNumber('--commit-every', 1, 1_000_000),
+    )
     .option(
       '-o, --range <range>',
       "part of the log, in kcat's notation: beginning, s@MS, e@MS, -N, an offset",
@@ -239,6 +245,7 @@ const runWith = async ({
       },
       ...(state === undefined ? {} : { state }),
       ...(options.speed === undefined ? {} : { speed: options.speed }),
+      ...(options.commitEvery === undefined ? {} : { commitEvery: options.commitEvery }),
     });
   } finally {
     progress.end();

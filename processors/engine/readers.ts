@@ -1,7 +1,7 @@
 import type { SchemaTable, WriterSchema } from '../../schemas/codec.js';
 import { SCHEMAS } from '../../schemas/codec.js';
 import { projection } from '../../schemas/projection.js';
-import type { RecordName, Records } from '../../schemas/records.js';
+import type { RecordName } from '../../schemas/records.js';
 import { TOPICS } from '../../schemas/topics.js';
 import { Words } from '../../schemas/words.js';
 import type { Fold } from './fold.js';

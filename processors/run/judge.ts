@@ -16,6 +16,7 @@ export interface Share {
   /** Snapshots are kept, so that a killed run can go on. */
   readonly resumable: boolean;
   readonly speed?: number;
+  readonly commitEvery?: number;
 }
 
 export const REPLAY_GROUP = 'replay';
@@ -74,6 +75,7 @@ const judgePartition = async (
         stop,
         onProgress,
         ...(share.speed === undefined ? {} : { speed: share.speed }),
+        ...(share.commitEvery === undefined ? {} : { commitEvery: share.commitEvery }),
       });
       await lease.release();
       return result;

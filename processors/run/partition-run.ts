@@ -15,6 +15,8 @@ export interface PartitionRun {
   readonly stop: AbortSignal;
   /** Event time per real time; absent: as fast as possible. */
   readonly speed?: number;
+  /** A commit is due after so many records at the latest; whole batches are committed, so some more may be in it. */
+  readonly commitEvery?: number;
   /** Before a batch is pushed: loads what its assignments name. */
   readonly prepare?: (batch: Batch) => Promise<void>;
   /** Records handled since the last call. */
@@ -39,6 +41,7 @@ export const runPartition = async (run: PartitionRun): Promise<PartitionResult> 
   const { source, lease, engine, until, stop, speed } = run;
   const restored = await lease.restore();
   for await (const snapshot of restored.snapshots) engine.restore(snapshot);
+  const limit = run.commitEvery ?? COMMIT.records;
   let next = Math.max(restored.next, run.from);
   let committed = next;
   let since = performance.now();
@@ -66,7 +69,7 @@ export const runPartition = async (run: PartitionRun): Promise<PartitionResult> 
         next = batch.next;
         records += batch.length;
         run.onProgress?.(batch.length);
-        if (records >= COMMIT.records || engine.pending >= COMMIT.outputs || performance.now() - since >= COMMIT.ms)
+        if (records >= limit || engine.pending >= COMMIT.outputs || performance.now() - since >= COMMIT.ms)
           await commit();
         if (halt.aborted) break;
       }

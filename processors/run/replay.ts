@@ -96,7 +96,7 @@ export const replay = async (options: ReplayOptions): Promise<Replay> => {
     for (const topic of ['memory', 'verdicts', 'dead-letters']) await log.createTopic(topic, partitions);
     await log.close();
     const share = { ...options, target, resumable: options.state !== undefined };
-    const { source, policies, resumable, speed } = share;
+    const { source, policies, resumable, speed, commitEvery } = share;
     const results = await judgeWithWorkers(
       {
         source,
@@ -105,6 +105,7 @@ export const replay = async (options: ReplayOptions): Promise<Replay> => {
         partitions: options.partitions,
         resumable,
         ...(speed === undefined ? {} : { speed }),
+        ...(commitEvery === undefined ? {} : { commitEvery }),
       },
       options.workers,
       options.stop,

@@ -42,6 +42,10 @@ export interface TimelineShape {
   /** Longest silence between two happenings, µs. */
   readonly silence: number;
   readonly computing: number;
+  /** Places in the code that call a function; 2 if absent. The fewer, the more a call looks like the one before it. */
+  readonly sites?: number;
+  /** Every call returns before the next one of its thread. */
+  readonly flat?: boolean;
   /** Share of functions whose code the linker shares with others'. */
   readonly folded: number;
   /** Ends with a call that the machine forbids. */
@@ -76,7 +80,7 @@ export const timeline = (machine: Machine, policy: Policy, choices: Choices, sha
   const frame = (thread: number, depth: number, name: string, n: number | null): RealFrame => ({
     ...(folded.get(name) ?? { name, alternatives: [] }),
     address: thread * 1_000_000 - depth * 16,
-    returnAddress: choices.of([0x400, 0x408]) + depth * 0x100,
+    returnAddress: 0x400 + 8 * choices.int(0, (shape.sites ?? 2) - 1) + depth * 0x100_000,
     n,
   });
 
@@ -114,7 +118,7 @@ export const timeline = (machine: Machine, policy: Policy, choices: Choices, sha
 
   /** Pops what may be popped before `until`; a stack never loses its outermost frames. */
   const unwindSome = (draft: Draft, until: number): void => {
-    while (draft.since.length > draft.base && choices.chance(0.7)) {
+    while (draft.since.length > draft.base && choices.chance(shape.flat ? 1 : 0.7)) {
       const earliest = Math.max(draft.since.at(-1)! + shape.dwell, draft.moments.at(-1)!.at + 1, now);
       if (earliest >= until) return;
       shrink(draft, choices.chance(0.5) ? earliest : choices.int(earliest, until - 1));
@@ -130,7 +134,8 @@ export const timeline = (machine: Machine, policy: Policy, choices: Choices, sha
       const thread = choices.int(1, shape.threads);
       const draft = threads.get(thread);
       const room = draft === undefined ? now : draft.moments.at(-1)!.at;
-      const at = Math.max(now, room) + gap();
+      const busy = shape.flat === true && draft !== undefined && draft.since.length > draft.base;
+      const at = Math.max(now, room, busy ? draft.since.at(-1)! + shape.dwell : 0) + gap();
       const name = choices.of(FUNCTIONS);
       const n = choices.int(0, 2);
       // Who calls is known only once the stack is as it will be: a guard that asks for it is asked then.
@@ -139,7 +144,8 @@ export const timeline = (machine: Machine, policy: Policy, choices: Choices, sha
       if (bad.length > 0) continue;
       const live = draft ?? born(thread, Math.min(at - 1, now + 1));
       unwindSome(live, at);
-      if (choices.chance(0.3) && live.moments.at(-1)!.at < at - 1) grow(thread, live, at - 1, 'helper', null);
+      if (!shape.flat && choices.chance(0.3) && live.moments.at(-1)!.at < at - 1)
+        grow(thread, live, at - 1, 'helper', null);
       const call: RealCall = { at, name, n, thread, callers: callersOf(live) };
       const fault = trial.call(call).length > 0;
       const wanted = shape.illegal && last;
