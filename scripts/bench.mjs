@@ -22,17 +22,29 @@ const files = readdirSync(folder).filter(
 );
 const results = [];
 let failed = 0;
+/** A part that this machine does not have, as against a benchmark that is broken. */
+const isMissing = ({ code }) => code === 'ENOENT' || /_(MISSING|UNSUPPORTED)$/.test(code ?? '');
+
 for (const file of files) {
-  const { bench } = await import(pathToFileURL(`${folder}/${file}`).href);
-  // Modules without `bench` are what the others share.
-  if (typeof bench !== 'function') continue;
-  console.error(`${basename(file, '.js')} …`);
+  const bench = basename(file, '.js');
   try {
-    results.push(...(await bench()).map((result) => ({ bench: basename(file, '.js'), ...result })));
+    const module = await import(pathToFileURL(`${folder}/${file}`).href);
+    // Modules without `bench` are what the others share.
+    if (typeof module.bench !== 'function') continue;
+    console.error(`${bench} …`);
+    results.push(...(await module.bench()).map((result) => ({ bench, ...result })));
   } catch (error) {
+    if (isMissing(error)) {
+      console.error(`${bench}: skipped, this machine cannot run it: ${error.message}`);
+      continue;
+    }
     failed++;
-    console.error(`${file}: ${error.stack ?? error}`);
+    console.error(`${bench}: ${error.stack ?? error}`);
   }
+}
+if (files.length === 0) {
+  console.error(`no benchmark is called ${args.join(' or ')}`);
+  process.exit(2);
 }
 
 const number = (value) => {
