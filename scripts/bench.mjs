@@ -23,7 +23,8 @@ const files = readdirSync(folder).filter(
 const results = [];
 let failed = 0;
 /** A part that this machine does not have, as against a benchmark that is broken. */
-const isMissing = ({ code }) => code === 'ENOENT' || /_(MISSING|UNSUPPORTED)$/.test(code ?? '');
+const isMissing = ({ code, syscall }) =>
+  (code === 'ENOENT' && syscall?.startsWith('spawn')) || code === 'EMBEDDED_MISSING' || code === 'PROCESS_UNSUPPORTED';
 
 for (const file of files) {
   const bench = basename(file, '.js');
