@@ -92,6 +92,11 @@ export const bench = async (): Promise<Result[]> => {
     for (let i = 0; i < count; i++) advance(rules, believed, { ...stretch, unseen: inForce.unseen });
   }, 2000);
 
+  const idle = [{ ...believed[0]!, lo: [9_000_000], hi: [10_000_000] }];
+  const still = rate((count) => {
+    for (let i = 0; i < count; i++) advance(rules, idle, { ...stretch, unseen: [] });
+  }, 2000);
+
   const { config, guards, actions } = toXState(policy);
   const xstate = createMachine(config as never, { guards, actions } as never);
   const calls = [{ type: 'read_sensor' }, { type: 'actuate', args: { level: 40 } }];
@@ -104,6 +109,7 @@ export const bench = async (): Promise<Result[]> => {
   return (
     [
       ['exact step of a track', exact],
+      ['quiet stretch of a belief whose deadline is far', still],
       [`quiet stretch of a belief of ${believed.length}`, quiet],
       [`stretch with unseen calls of a belief of ${believed.length}`, open],
     ] as const

@@ -103,6 +103,14 @@ const moved = (
 export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Stretch): Advance => {
   const { machine } = rules;
   const { from, to, seen } = stretch;
+  if (isStill(machine, start, stretch))
+    return {
+      hypotheses: start.map((hypothesis) => tighten(machine, hypothesis, stretch.settled)),
+      bad: false,
+      relaxed: false,
+      errors: 0,
+      blame: { call: null, timer: -1 },
+    };
   const window = stretch.window ?? Number.POSITIVE_INFINITY;
   const all = 2 ** seen.length - 1;
   const beliefs = new Map<number, Belief>();
@@ -278,6 +286,15 @@ export const advance = (rules: Rules, start: readonly Hypothesis[], stretch: Str
     blame: { call: firstUnreached(seen, union), timer: badTimer },
   };
 };
+
+/** True if nothing was called and no timer can have been due. */
+const isStill = (machine: Machine, start: readonly Hypothesis[], stretch: Stretch): boolean =>
+  stretch.seen.length === 0 &&
+  stretch.unseen.length === 0 &&
+  (stretch.windowed ?? []).length === 0 &&
+  start.every(({ configuration, lo }) =>
+    machine.active(configuration).every((timer) => lo[timer]! + machine.timers[timer]!.delay > stretch.to),
+  );
 
 /** True if `other` certainly fires before `timer`: both exact, due at the same instant, and registered earlier. */
 const outranks = (machine: Machine, hypothesis: Hypothesis, other: number, timer: number): boolean => {
