@@ -249,6 +249,8 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     process.anchor = begun === null ? null : beginning(begun);
     state.processes.set(event.process, process);
     this.#judge(state.host, process);
+    if (event.kind === 'fork')
+      process.judged = process.judged.filter(({ policy }) => policy.policy.onFork !== 'ignore');
     if (event.kind === 'exec' && begun === null) this.#special(state, process, EXEC, event, world);
   }
 
