@@ -74,9 +74,11 @@ const readParameter = (value: unknown, path: Path, problems: Problems): Paramete
   checkKeys(value, ['type', 'release'], path, problems);
   const release = value['release'] === undefined ? 'none' : releaseOf(value['release'], [...path, 'release'], problems);
   const type = value['type'] ?? (release === 'hash' ? 'hash' : 'dyn');
-  if (typeof type !== 'string' || !(TYPES.includes(type) || (type === 'hash' && release === 'hash')))
-    problems.add([...path, 'type'], `unknown type ${JSON.stringify(type)}`, didYouMean(String(type), TYPES));
-  return { type: type as ScalarType, release };
+  if (typeof type === 'string' && (TYPES.includes(type) || (type === 'hash' && release === 'hash')))
+    return { type: type as ScalarType, release };
+  problems.add([...path, 'type'], `unknown type ${JSON.stringify(type)}`, didYouMean(String(type), TYPES));
+  // Expressions are still checked, so that every problem is told at once: whatever the type was meant to be.
+  return { type: 'dyn', release };
 };
 
 const releaseOf = (value: unknown, path: Path, problems: Problems): ParameterRule['release'] => {

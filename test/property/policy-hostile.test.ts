@@ -110,6 +110,15 @@ test('the document that is bent here is valid', () => {
   expect(policyFromDocument(DOCUMENT, 'p').id).toBe('lock');
 });
 
+test.each(['open "hash"', '"open"', '{"a":1}', '"__proto__"', '[]'])(
+  'a parameter of type %s is refused, not a crash',
+  (type) => {
+    const text = JSON.stringify(DOCUMENT).replaceAll('"type":"string"', `"type":${type}`);
+    expect(text).toContain(type);
+    expect(() => parsePolicy(text, 'p')).toThrow(expect.objectContaining({ code: 'POLICY_INVALID' }));
+  },
+);
+
 test('any part replaced by anything is used or refused, never a crash', () => {
   fc.assert(
     fc.property(fc.constantFrom(...PLACES), strange, (path, by) => {
