@@ -9,7 +9,7 @@ interface Waiting {
 }
 
 /** Rows, and bytes of the file, that wait for an earlier arrival. */
-const MAX_ROWS = 100_000;
+const MAX_ROWS = 50_000;
 const MAX_COST = 64 * 1024 * 1024;
 
 const byArrival = (a: Waiting, b: Waiting): number => a.received - b.received || a.order - b.order;
