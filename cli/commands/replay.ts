@@ -198,6 +198,11 @@ const ranges = async (
     const bounds = await log.bounds('memory');
     if (bounds.length === 0)
       throw new AttestreamError('TOPIC_MISSING', `${uri} has no topic memory: nothing to judge`, { path: uri });
+    for (const [partition, { torn }] of bounds.entries())
+      if (torn !== undefined)
+        outputOf(command).tell(
+          `attestream: TRACE_TORN: ${uri} memory/${partition} ends with ${torn === 0 ? 'an empty file' : `${torn} bytes of an incomplete block`}, which is not judged: its writer was interrupted, or is still at it`,
+        );
     return await Promise.all(
       bounds.map(async (_, partition) => ({
         partition,

@@ -89,6 +89,8 @@ export interface Bounds {
   readonly first: number;
   /** One past the last committed record. */
   readonly end: number;
+  /** Bytes behind the last whole block of a folder's newest file: a writer was interrupted, or is at it. Absent: none. */
+  readonly torn?: number;
 }
 
 /** kafka, trace and memory pass one contract suite, crash points included. */

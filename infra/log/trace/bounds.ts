@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import type { Bounds } from '../event-log.js';
 import { BlockReader } from './block-reader.js';
 import { openDataFile } from './data-file.js';
@@ -12,11 +12,15 @@ export const boundsOf = async (source: Readable): Promise<Bounds> => {
   const files = dataFiles(source.folder);
   const first = files[0]?.base ?? 0;
   if (committed !== null) return { first: Math.min(first, committed), end: committed };
+  let torn: { readonly torn?: number } = {};
   for (const { path, base } of files.reverse()) {
     const opened = openDataFile(path, source.schemas);
     // A file without a whole header has no records, but its name says where they would begin.
     if (opened === null) {
-      if (base > first) return { first, end: base };
+      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      // Of a file that was only just begun nothing is missing, unless it is the first.
+      if (size > 0 || base === first) torn = { torn: size };
+      if (base > first) return { first, end: base, ...torn };
       continue;
     }
     const blocks = new BlockReader(opened);
@@ -24,12 +28,12 @@ export const boundsOf = async (source: Readable): Promise<Bounds> => {
       const start = source.index.before(path, opened.inode, Number.POSITIVE_INFINITY);
       if (start !== null) blocks.position = start.position;
       const tail = await findTail(blocks, start?.offset ?? base);
-      return { first, end: tail.next };
+      return { first, end: tail.next, ...(blocks.remaining > 0 ? { torn: blocks.remaining } : torn) };
     } finally {
       blocks.close();
     }
   }
-  return { first, end: first };
+  return { first, end: first, ...torn };
 };
 
 /**
