@@ -3,10 +3,10 @@ import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openTarget } from '../producers/memory/look.js';
-import { lookRecord } from '../producers/memory/look-record.js';
-import { Release } from '../producers/memory/release.js';
-import { ThreadFiles } from '../producers/memory/thread-files.js';
+import { lookRecord } from '../producers/memory/record/look-record.js';
+import { Release } from '../producers/memory/record/release.js';
+import { openTarget } from '../producers/memory/sample/look.js';
+import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import { encodeRecord } from '../schemas/codec.js';
 
 export interface Figure {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RecordOptions } from '../../producers/memory/record.js';
+import type { RecordOptions } from '../../producers/memory/record/record.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import { duration, perSecond, wholeNumber } from '../arguments.js';
 import { requiredSetting } from '../configuration.js';
@@ -55,7 +55,7 @@ export const register = (program: Command): void => {
       const pid = words.length > 0 ? null : await targetPid(options.pid, options.container, ioOf(command).env);
       const log = await openLog(options.out ?? requiredSetting(command, 'log', '--out TRACE/'), { command });
       // Loaded only now: it needs foreign functions, which not every platform has.
-      const { record, recordCommand } = await import('../../producers/memory/record.js');
+      const { record, recordCommand } = await import('../../producers/memory/record/record.js');
       const progress = progressOf(command, 'record');
       let looks = 0;
       const how: RecordOptions = {

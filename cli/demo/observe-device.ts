@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { EventLog } from '../../infra/log/event-log.js';
-import type { LookResult } from '../../producers/memory/look.js';
+import type { LookResult } from '../../producers/memory/sample/look.js';
 import type { Policy } from '../../schemas/policy/policy.js';
 import { example, SCENES, type Scene } from './scene.js';
 
@@ -33,7 +33,7 @@ export const observeDevice = async (
   scenes: readonly Scene[] = SCENES,
 ): Promise<ReadonlyMap<string, string>> => {
   // Loaded only now: it needs foreign functions, which not every platform has.
-  const { recordCommand } = await import('../../producers/memory/record.js');
+  const { recordCommand } = await import('../../producers/memory/record/record.js');
   const processes = new Map<string, string>();
   const seen = new Set<string>();
   for (const scene of scenes) {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { sourceOfBuffer } from '../../producers/memory/byte-source.js';
-import { bytesAt, parseElf } from '../../producers/memory/elf.js';
-import { instructionAt } from '../../producers/memory/instructions.js';
+import { sourceOfBuffer } from '../../producers/memory/elf/byte-source.js';
+import { bytesAt, parseElf } from '../../producers/memory/elf/elf.js';
+import { instructionAt } from '../../producers/memory/unwind/instructions.js';
 import { buildDevice, noCompiler } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { openTarget } from '../../producers/memory/look.js';
+import { openTarget } from '../../producers/memory/sample/look.js';
 import { isAttestreamError } from '../../schemas/errors.js';
 import { start } from '../support/device.js';
 

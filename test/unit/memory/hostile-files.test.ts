@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { sourceOfBuffer } from '../../../producers/memory/byte-source.js';
-import { CallSites } from '../../../producers/memory/call-sites.js';
-import { CallFrameInfo } from '../../../producers/memory/cfi.js';
-import { readParameters } from '../../../producers/memory/dwarf-parameters.js';
-import { type Elf, parseElf } from '../../../producers/memory/elf.js';
-import { SymbolTable } from '../../../producers/memory/symbols.js';
+import { readParameters } from '../../../producers/memory/dwarf/dwarf-parameters.js';
+import { sourceOfBuffer } from '../../../producers/memory/elf/byte-source.js';
+import { type Elf, parseElf } from '../../../producers/memory/elf/elf.js';
+import { SymbolTable } from '../../../producers/memory/elf/symbols.js';
+import { CallSites } from '../../../producers/memory/unwind/call-sites.js';
+import { CallFrameInfo } from '../../../producers/memory/unwind/cfi.js';
 import { isAttestreamError } from '../../../schemas/errors.js';
 import { buildDevice, noCompiler } from '../../support/device.js';
 import { temporaryFolder } from '../../support/tmp.js';

@@ -7,7 +7,7 @@ import {
   parseStat,
   parseSyscall,
   syscallArguments,
-} from '../../../producers/memory/proc-files.js';
+} from '../../../producers/memory/locate/proc-files.js';
 
 const rest = '1 2 3 0 -1 4194560 7 8 9 10 11 12 13 14 20 0 1 0 987654 100 200';
 

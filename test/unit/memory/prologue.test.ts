@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { stackStateAt } from '../../../producers/memory/prologue.js';
+import { stackStateAt } from '../../../producers/memory/unwind/prologue.js';
 
 const code = (hex: string): Buffer =>
   Buffer.concat([Buffer.from(hex.replace(/ /g, ''), 'hex'), Buffer.alloc(16, 0x90)]);

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Policy } from '../../schemas/policy/policy.js';
-import type { Parameter, ValueType } from '../../schemas/records.js';
-import type { DecodedParameter } from './values.js';
+import type { Policy } from '../../../schemas/policy/policy.js';
+import type { Parameter, ValueType } from '../../../schemas/records.js';
+import type { DecodedParameter } from '../dwarf/values.js';
 
 const TYPES: Readonly<Record<DecodedParameter['kind'], ValueType>> = {
   int: 'int',

@@ -1,13 +1,13 @@
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
-import { AttestreamError } from '../../schemas/errors.js';
-import { boottimeMicros } from '../identity/boottime.js';
-import { sourceOfFile } from './byte-source.js';
-import { EM_AARCH64, EM_X86_64, parseElf } from './elf.js';
-import { type ProcessStat, parseStat, syscallArguments } from './proc-files.js';
-import { ProcessImage } from './process-image.js';
+import { AttestreamError } from '../../../schemas/errors.js';
+import { boottimeMicros } from '../../identity/boottime.js';
+import { type DecodedParameter, decodeParameter } from '../dwarf/values.js';
+import { sourceOfFile } from '../elf/byte-source.js';
+import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
+import { type ProcessStat, parseStat, syscallArguments } from '../locate/proc-files.js';
+import { ProcessImage } from '../locate/process-image.js';
+import { type FoundBy, type StackFrame, unwind } from '../unwind/unwind.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
-import { type FoundBy, type StackFrame, unwind } from './unwind.js';
-import { type DecodedParameter, decodeParameter } from './values.js';
 
 const PF_KTHREAD = 0x00200000;
 const BLOCK_LIMIT = 16 * 1024;

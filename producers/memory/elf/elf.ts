@@ -1,5 +1,5 @@
 import { inflateSync } from 'node:zlib';
-import { AttestreamError } from '../../schemas/errors.js';
+import { AttestreamError } from '../../../schemas/errors.js';
 import { type ByteSource, Cursor, stringAt } from './byte-source.js';
 
 /** Sections larger than this are not read: nothing that we need comes near it. */

@@ -1,8 +1,8 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AttestreamError } from '../../schemas/errors.js';
-import { parseStat } from './proc-files.js';
+import { AttestreamError } from '../../../schemas/errors.js';
+import { parseStat } from '../locate/proc-files.js';
 
 /** A program that waits, stopped, right before its own first instruction: in a shell that will become it. */
 export interface StoppedProgram {

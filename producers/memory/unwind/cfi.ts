@@ -1,5 +1,5 @@
-import { Cursor } from './byte-source.js';
-import { bytesAt, type Elf } from './elf.js';
+import { Cursor } from '../elf/byte-source.js';
+import { bytesAt, type Elf } from '../elf/elf.js';
 
 /** DWARF numbers of the x86-64 registers that unwinding follows. */
 const RBP = 6;

@@ -1,5 +1,5 @@
-import type { Look, ThreadLook } from '../../schemas/records.js';
-import type { LookResult, SeenThread } from './look.js';
+import type { Look, ThreadLook } from '../../../schemas/records.js';
+import type { LookResult, SeenThread } from '../sample/look.js';
 import type { Release } from './release.js';
 
 const threadRecord = (thread: SeenThread, offset: number, release: Release): ThreadLook => ({

@@ -1,5 +1,5 @@
-import { stringAt } from './byte-source.js';
-import { bytesAt, type Elf, sectionBytes } from './elf.js';
+import { stringAt } from '../elf/byte-source.js';
+import { bytesAt, type Elf, sectionBytes } from '../elf/elf.js';
 
 const SHT_RELA = 4;
 const R_X86_64_GLOB_DAT = 6;

@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { isAttestreamError } from '../../schemas/errors.js';
-import { sourceOfFile } from './byte-source.js';
-import { CallSites } from './call-sites.js';
-import { CallFrameInfo } from './cfi.js';
-import { type FunctionParameters, readParameters } from './dwarf-parameters.js';
-import { type Elf, parseElf } from './elf.js';
+import { isAttestreamError } from '../../../schemas/errors.js';
+import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
+import { sourceOfFile } from '../elf/byte-source.js';
+import { type Elf, parseElf } from '../elf/elf.js';
+import { SymbolTable } from '../elf/symbols.js';
+import { CallSites } from '../unwind/call-sites.js';
+import { CallFrameInfo } from '../unwind/cfi.js';
 import { type Mapping, mappingAt, parseMaps } from './proc-files.js';
-import { SymbolTable } from './symbols.js';
 
 /** One mapped ELF file and what it tells of its code. Addresses inside are link-time addresses. */
 export interface Module {

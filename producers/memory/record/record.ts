@@ -1,17 +1,17 @@
 import type { StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EventLog } from '../../infra/log/event-log.js';
-import { AttestreamError } from '../../schemas/errors.js';
-import type { Policy } from '../../schemas/policy/policy.js';
-import type { ProcessEvent } from '../../schemas/records.js';
-import { boottimeMicros } from '../identity/boottime.js';
-import { containerOf } from '../identity/container.js';
-import { beginStream, type HostIdentity, hostIdentity } from '../identity/host.js';
-import { type LookResult, openTarget, type Target } from './look.js';
+import type { EventLog } from '../../../infra/log/event-log.js';
+import { AttestreamError } from '../../../schemas/errors.js';
+import type { Policy } from '../../../schemas/policy/policy.js';
+import type { ProcessEvent } from '../../../schemas/records.js';
+import { boottimeMicros } from '../../identity/boottime.js';
+import { containerOf } from '../../identity/container.js';
+import { beginStream, type HostIdentity, hostIdentity } from '../../identity/host.js';
+import { type LookResult, openTarget, type Target } from '../sample/look.js';
+import { spawnStopped } from '../sample/spawn-stopped.js';
 import { lookRecord } from './look-record.js';
 import { Release } from './release.js';
-import { spawnStopped } from './spawn-stopped.js';
 import { StreamWriter } from './stream-writer.js';
 
 export interface RecordOptions {

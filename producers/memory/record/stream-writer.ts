@@ -1,7 +1,7 @@
-import type { Entry, EventLog } from '../../infra/log/event-log.js';
-import { encodeRecord } from '../../schemas/codec.js';
-import type { RecordName, Records } from '../../schemas/records.js';
-import { DEFAULT_PARTITIONS, partitionOf } from '../../schemas/topics.js';
+import type { Entry, EventLog } from '../../../infra/log/event-log.js';
+import { encodeRecord } from '../../../schemas/codec.js';
+import type { RecordName, Records } from '../../../schemas/records.js';
+import { DEFAULT_PARTITIONS, partitionOf } from '../../../schemas/topics.js';
 
 const TOPIC = 'memory';
 /** Records in one append, and how long a record may wait for others. */

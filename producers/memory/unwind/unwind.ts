@@ -1,8 +1,8 @@
+import { bytesAt } from '../elf/elf.js';
+import type { FunctionSymbol } from '../elf/symbols.js';
+import type { Place, ProcessImage } from '../locate/process-image.js';
 import type { UnwindRow } from './cfi.js';
-import { bytesAt } from './elf.js';
-import type { Place, ProcessImage } from './process-image.js';
 import { stackStateAt } from './prologue.js';
-import type { FunctionSymbol } from './symbols.js';
 
 const MAX_FRAMES = 256;
 /** Larger functions are not followed instruction by instruction. */

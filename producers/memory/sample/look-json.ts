@@ -1,6 +1,6 @@
+import type { DecodedParameter } from '../dwarf/values.js';
 import type { LookResult, SeenFrame, SeenThread } from './look.js';
 import { syscallName } from './syscall-names.js';
-import type { DecodedParameter } from './values.js';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 

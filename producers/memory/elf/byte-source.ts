@@ -1,5 +1,5 @@
 import { fstatSync, readSync } from 'node:fs';
-import { AttestreamError, type ErrorCode } from '../../schemas/errors.js';
+import { AttestreamError, type ErrorCode } from '../../../schemas/errors.js';
 
 /** Bytes of a file that may be hostile: reads are clamped to what there is. */
 export interface ByteSource {

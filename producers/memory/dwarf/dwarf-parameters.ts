@@ -1,6 +1,6 @@
-import { AttestreamError } from '../../schemas/errors.js';
-import { Cursor, stringAt } from './byte-source.js';
-import { type Elf, sectionBytes } from './elf.js';
+import { AttestreamError } from '../../../schemas/errors.js';
+import { Cursor, stringAt } from '../elf/byte-source.js';
+import { type Elf, sectionBytes } from '../elf/elf.js';
 
 /** Larger debug information is not read: the walk would hold up the first look. */
 const MAX_INFO = 32 * 1024 * 1024;

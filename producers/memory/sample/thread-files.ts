@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { parseSchedstat, parseSyscall, type Registers } from './proc-files.js';
+import { parseSchedstat, parseSyscall, type Registers } from '../locate/proc-files.js';
 
 const LINE = 256;
 
