@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { connect, type Store } from '../../infra/clickhouse/connect.js';
@@ -7,6 +7,7 @@ import { queryVerdicts } from '../../infra/clickhouse/verdict-query.js';
 import { copyLog } from '../../infra/log/copy.js';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { catRecords } from '../../infra/log/trace/cat.js';
+import { makeFolder } from '../../infra/make-folder.js';
 import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
 import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
@@ -42,7 +43,7 @@ export const register = (program: Command): void => {
     .action(async (options: Options, command: Command) => {
       const out = outputOf(command);
       const folder = options.out ?? `attestream-demo-${new Date().toISOString().replace(/[-:]/g, '').slice(0, 15)}`;
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       await runDemo(folder, options.keep === true, out, command);
     });
 };

@@ -1,13 +1,31 @@
 import type { Command } from 'commander';
 import { queryVerdicts, type VerdictFilter } from '../../infra/clickhouse/verdict-query.js';
+import { didYouMean } from '../../schemas/suggest.js';
 import { wholeNumber } from '../arguments.js';
 import { examples } from '../examples.js';
+import { ioOf } from '../io.js';
 import { openStore } from '../open-store.js';
 import { outputOf } from '../output.js';
 import { since } from '../since.js';
 import { VERDICT_COLUMNS, verdictRow } from '../verdict-row.js';
 
 type Options = { -readonly [K in keyof VerdictFilter]: VerdictFilter[K] };
+
+/** States and kinds that this version knows. Newer writers may have others, so an unknown word is asked for all the same. */
+const KNOWN = {
+  state: [
+    'conforming',
+    'violated',
+    'undecided',
+    'overdue',
+    'withdrawn',
+    'affirming',
+    'warning',
+    'contraindicated',
+    'none',
+  ],
+  kind: ['process', 'host', 'container', 'stream'],
+} as const;
 
 async function* rows(verdicts: AsyncIterable<Record<string, unknown>>): AsyncGenerator<object> {
   for await (const verdict of verdicts) yield verdictRow(verdict);
@@ -32,6 +50,14 @@ export const register = (program: Command): void => {
     .action(async (options: Options & { clickhouse?: string }, command: Command) => {
       const out = outputOf(command);
       const { clickhouse: _, ...filter } = options;
+      for (const option of ['state', 'kind'] as const) {
+        const word = filter[option];
+        const known: readonly string[] = KNOWN[option];
+        if (word !== undefined && !known.includes(word))
+          ioOf(command).stderr.write(
+            `attestream: --${option} ${word} is none that this version knows: ${didYouMean(word, known)}\n`,
+          );
+      }
       const store = await openStore(command);
       try {
         const verdicts = queryVerdicts(store, filter);

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { recordsOf } from '../../infra/log/records.js';
 import { openTrace } from '../../infra/log/trace/trace-log.js';
+import { makeFolder } from '../../infra/make-folder.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { DeadLetter, Records, Verdict } from '../../schemas/records.js';
@@ -89,7 +90,7 @@ export const replay = async (options: ReplayOptions): Promise<Replay> => {
     if (options.state === undefined) rmSync(target, { recursive: true, force: true });
   };
   try {
-    mkdirSync(target, { recursive: true });
+    makeFolder(target);
     if (options.state !== undefined) checkManifest(target, options);
     const log = await openTrace(target);
     const partitions = Math.max(...options.partitions.map(({ partition }) => partition)) + 1;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../../make-folder.js';
 
 export const EMBEDDED_USER = 'attestream';
 export const SECRET_HEADER = 'X-Attestream-Secret';
@@ -47,7 +48,7 @@ const escapeXml = (text: string): string =>
  */
 export const writeConfiguration = (folder: string, secret: string, password: string): string => {
   const place = join(folder, 'config');
-  mkdirSync(place, { recursive: true, mode: 0o700 });
+  makeFolder(place, 0o700);
   const file = join(place, 'config.xml');
   writeFileSync(file, configXml(secret, escapeXml(`${join(folder, 'tmp')}/`)), { mode: 0o600 });
   const hash = createHash('sha256').update(password).digest('hex');

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestreamError } from '../../../schemas/errors.js';
 import type { FileLock } from '../../log/trace/flock.js';
+import { makeFolder } from '../../make-folder.js';
 import { SECRET_HEADER } from './configuration.js';
 import { findEngine } from './engine.js';
 import { lockHolder, tryFolderLock } from './folder-lock.js';
@@ -73,8 +74,8 @@ const serve = async (folder: string, lock: FileLock, signal?: AbortSignal): Prom
  */
 export const openEmbedded = async (folder: string, options: OpenOptions = {}): Promise<Embedded> => {
   const place = resolve(folder);
-  mkdirSync(join(place, 'data'), { recursive: true, mode: 0o700 });
-  mkdirSync(join(place, 'tmp'), { recursive: true, mode: 0o700 });
+  makeFolder(join(place, 'data'), 0o700);
+  makeFolder(join(place, 'tmp'), 0o700);
   chmodSync(place, 0o700);
   const path = join(place, 'LOCK');
   const deadline = performance.now() + (options.patience ?? 10_000);

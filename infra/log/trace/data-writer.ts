@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SchemaTable } from '../../../schemas/codec.js';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { makeFolder } from '../../make-folder.js';
 import { MAX_BATCH_BYTES, MAX_BATCH_RECORDS } from '../batch.js';
 import type { Damage, Entry, Partition } from '../event-log.js';
 import { headersOf } from '../record-type.js';
@@ -73,7 +64,7 @@ export class DataWriter {
    */
   static async recover(options: DataWriterOptions, end: number | null): Promise<DataWriter> {
     const writer = new DataWriter(options);
-    mkdirSync(options.folder, { recursive: true });
+    makeFolder(options.folder);
     await writer.#recover(end);
     return writer;
   }

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { makeFolder } from '../../make-folder.js';
 import type { Partition } from '../event-log.js';
 import { Mutex } from '../mutex.js';
 import { tryLock } from './flock.js';
@@ -38,7 +38,7 @@ export class Ownership {
     const slot = owned;
     return slot.mutex.run(async () => {
       const before = slot.lease;
-      if (before === null) mkdirSync(folder, { recursive: true });
+      if (before === null) makeFolder(folder);
       const lock = before?.options.lock ?? (await tryLock(join(folder, LOCK_FILE)));
       if (lock === null) return null;
       before?.lose();

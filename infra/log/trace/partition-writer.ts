@@ -1,6 +1,7 @@
-import { mkdirSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { makeFolder } from '../../make-folder.js';
 import type { Entry } from '../event-log.js';
 import { Mutex } from '../mutex.js';
 import { DataWriter, type DataWriterOptions } from './data-writer.js';
@@ -48,7 +49,7 @@ export class PartitionWriter {
   locked<T>(work: (data: DataWriter) => Promise<T>): Promise<T> {
     return this.#mutex.run(async () => {
       this.options.check();
-      if (this.#data === null) mkdirSync(this.options.folder, { recursive: true });
+      if (this.#data === null) makeFolder(this.options.folder);
       const lock = await takeLock(join(this.options.folder, LOCK_FILE), this.options);
       try {
         if (!this.#isOurs(lock)) this.#forget();

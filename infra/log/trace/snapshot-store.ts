@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeRecord } from '../../../schemas/codec.js';
 import { AttestreamError } from '../../../schemas/errors.js';
 import type { SnapshotRecord } from '../../../schemas/records.js';
+import { makeFolder } from '../../make-folder.js';
 import { Bell } from '../bell.js';
 import type { Entry, Snapshot } from '../event-log.js';
 import { DataWriter, type DataWriterOptions } from './data-writer.js';
@@ -108,7 +109,7 @@ export class SnapshotStore {
 
   #open(epoch: number, end: number): Promise<DataWriter> {
     const folder = join(this.options.folder, folderName(epoch));
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     syncFolder(this.options.folder);
     return DataWriter.recover({ ...this.options, folder, describe: [this.#schema] }, end);
   }

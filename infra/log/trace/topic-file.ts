@@ -1,6 +1,7 @@
-import { linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { makeFolder } from '../../make-folder.js';
 import { partitionsOf, topicFile } from './layout.js';
 import { syncFolder } from './two-slot-file.js';
 
@@ -15,7 +16,7 @@ export const createTopicFile = (root: string, topic: string, partitions: number,
     throw new AttestreamError('TOPIC_REPARTITIONED', `topic ${topic} has ${known} partitions, not ${partitions}`, {
       path,
     });
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const draft = `${path}.${id}`;
   writeFileSync(draft, `${JSON.stringify({ partitions, generation: 1 })}\n`, { flush: true });
   let raced = false;
