@@ -1,11 +1,11 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { isAttestreamError } from '../../../schemas/errors.js';
 import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
-import { sourceOfFile } from '../elf/byte-source.js';
+import { type ByteSource, sourceOfBuffer } from '../elf/byte-source.js';
 import { type Elf, parseElf } from '../elf/elf.js';
 import { SymbolTable } from '../elf/symbols.js';
 import { CallSites } from '../unwind/call-sites.js';
 import { CallFrameInfo } from '../unwind/cfi.js';
+import type { ImageSource, MappedFile } from './image-source.js';
 import { type Mapping, mappingAt, parseMaps } from './proc-files.js';
 
 /** One mapped ELF file and what it tells of its code. Addresses inside are link-time addresses. */
@@ -26,8 +26,8 @@ export interface Place {
   readonly vaddr: number;
 }
 
-const openModule = (path: string, fd: number): Module => {
-  const elf = parseElf(sourceOfFile(fd));
+const openModule = (path: string, source: ByteSource): Module => {
+  const elf = parseElf(source);
   let parameters: { functions: FunctionParameters; damaged: string } | undefined;
   return {
     path,
@@ -48,22 +48,25 @@ const openModule = (path: string, fd: number): Module => {
 };
 
 const PAGE = 4096;
+/** The kernel's own code in every process: an ELF image without a file. */
+const VDSO = '[vdso]';
+const MAX_VDSO = 64 * 1024;
 
 /** The code that a process has mapped, opened as it is met and kept by device and inode. */
 export class ProcessImage {
-  readonly #pid: number;
-  readonly #modules = new Map<string, { module: Module | null; fd: number }>();
+  readonly #source: ImageSource;
+  readonly #modules = new Map<string, { module: Module | null; file: MappedFile | null }>();
   readonly #places = new Map<Mapping, { module: Module; bias: number } | null>();
   #mappings: readonly Mapping[] = [];
 
-  constructor(pid: number) {
-    this.#pid = pid;
+  constructor(source: ImageSource) {
+    this.#source = source;
     this.refresh();
   }
 
   /** Reads the mappings anew: after exec, or when an address lies in none of the known ones. */
   refresh(): void {
-    this.#mappings = parseMaps(readFileSync(`/proc/${this.#pid}/maps`, 'latin1'));
+    this.#mappings = parseMaps(this.#source.maps());
     this.#places.clear();
   }
 
@@ -78,7 +81,7 @@ export class ProcessImage {
   /** The file and link-time address behind executable memory; null for anything else. */
   place(address: number): Place | null {
     const mapping = mappingAt(this.#mappings, address);
-    if (mapping === null || !mapping.executable || mapping.inode === 0) return null;
+    if (mapping === null || !mapping.executable || (mapping.inode === 0 && mapping.path !== VDSO)) return null;
     let known = this.#places.get(mapping);
     if (known === undefined) {
       known = this.#locate(mapping);
@@ -99,40 +102,40 @@ export class ProcessImage {
   }
 
   #open(mapping: Mapping): Module | null {
-    const key = `${mapping.device} ${mapping.inode}`;
+    const key = mapping.path === VDSO ? VDSO : `${mapping.device} ${mapping.inode}`;
     const known = this.#modules.get(key);
     if (known !== undefined) return known.module;
-    const opened = this.#openFile(mapping);
+    const opened = mapping.path === VDSO ? this.#openVdso(mapping) : this.#openFile(mapping);
     this.#modules.set(key, opened);
     return opened.module;
   }
 
-  /** The path may name another file by now: only one with the mapping's inode is taken. */
-  #openFile(mapping: Mapping): { module: Module | null; fd: number } {
-    const range = `${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
-    const proc = `/proc/${this.#pid}`;
-    for (const path of [`${proc}/root${mapping.path}`, `${proc}/exe`, `${proc}/map_files/${range}`]) {
-      let fd = -1;
+  #openFile(mapping: Mapping): { module: Module | null; file: MappedFile | null } {
+    for (const file of this.#source.files(mapping)) {
       try {
-        fd = openSync(path, 'r');
-        const stat = fstatSync(fd);
-        if (!stat.isFile() || stat.ino !== mapping.inode) {
-          closeSync(fd);
-          continue;
-        }
-        return { module: openModule(mapping.path, fd), fd };
+        return { module: openModule(mapping.path, file.source), file };
       } catch (error) {
-        if (fd >= 0) closeSync(fd);
+        file.close();
         // A mapped file need not be an ELF file, and a damaged one tells nothing: its code has no names then.
-        if (isAttestreamError(error)) return { module: null, fd: -1 };
+        if (isAttestreamError(error)) return { module: null, file: null };
       }
     }
-    return { module: null, fd: -1 };
+    return { module: null, file: null };
+  }
+
+  #openVdso(mapping: Mapping): { module: Module | null; file: MappedFile | null } {
+    const bytes = this.#source.memory(mapping.start, Math.min(mapping.end - mapping.start, MAX_VDSO));
+    try {
+      return { module: openModule(VDSO, sourceOfBuffer(bytes)), file: null };
+    } catch {
+      return { module: null, file: null };
+    }
   }
 
   close(): void {
-    for (const { fd } of this.#modules.values()) if (fd >= 0) closeSync(fd);
+    for (const { file } of this.#modules.values()) file?.close();
     this.#modules.clear();
     this.#places.clear();
+    this.#source.close();
   }
 }

@@ -4,6 +4,7 @@ import { boottimeMicros } from '../../identity/boottime.js';
 import { type DecodedParameter, decodeParameter } from '../dwarf/values.js';
 import { sourceOfFile } from '../elf/byte-source.js';
 import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
+import { liveImageSource } from '../locate/image-source.js';
 import { type ProcessStat, parseStat, syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
 import { type FoundBy, type StackFrame, unwind } from '../unwind/unwind.js';
@@ -138,7 +139,7 @@ export class Target {
       throw translate(pid, error);
     }
     try {
-      this.#image = new ProcessImage(pid);
+      this.#image = new ProcessImage(liveImageSource(pid));
       this.#adopt(pid);
       const files = this.#threads.get(pid);
       if (files !== undefined && files.look(this.#mem, () => 0, this.#instant) === 'gone' && ended(readStat(pid)))
@@ -202,7 +203,7 @@ export class Target {
       closeSync(this.#mem);
       this.#mem = mem;
       this.#image.close();
-      this.#image = new ProcessImage(this.pid);
+      this.#image = new ProcessImage(liveImageSource(this.pid));
       this.#binary = readlinkSync(`/proc/${this.pid}/exe`).replace(/ \(deleted\)$/, '');
       this.#seen.clear();
       for (const files of this.#threads.values()) files.forget();
