@@ -126,6 +126,189 @@ export interface Assignment {
   readonly signature: Buffer;
 }
 
+/** What every signed record carries; `number` counts the signer's records of this type. */
+export interface Signed {
+  /** SHA-256 of the signer's SPKI. */
+  readonly verifierId: Buffer;
+  readonly number: number;
+  readonly issued: Micros;
+  /** Ed25519 over T(attestream/NAME/1, body with an empty signature). */
+  readonly signature: Buffer;
+}
+
+export interface Approval extends Signed {
+  readonly label: string;
+  /** SHA-256 of the endorsement key's SPKI; empty: any key under the root set. */
+  readonly ekSpki: Buffer;
+  /** sha256:HEX over the roots; empty: a pin. */
+  readonly rootSet: string;
+}
+
+export interface Revoked extends Signed {
+  readonly host: string;
+  readonly reason: string;
+}
+
+export interface EnrolChallenge extends Signed {
+  readonly host: string;
+  /** 16 bytes. */
+  readonly requestId: Buffer;
+  readonly nameEk: Buffer;
+  readonly nameAik1: Buffer;
+  readonly credentialBlob: Buffer;
+  readonly encryptedSecret: Buffer;
+  /** 32 bytes. */
+  readonly commitment: Buffer;
+  /** Number of the signer's tick after which an answer no longer counts. */
+  readonly expires: number;
+}
+
+export interface Enrolled extends Signed {
+  readonly host: string;
+  readonly requestId: Buffer;
+  readonly label: string;
+  /** TPMT_PUBLIC */
+  readonly ekPublic: Buffer;
+  /** TPMT_PUBLIC */
+  readonly aik1Public: Buffer;
+  readonly nameAik1: Buffer;
+  /** approved | roots */
+  readonly basis: string;
+  readonly anchors: readonly string[];
+  readonly notChecked: readonly string[];
+}
+
+export interface Request extends Signed {
+  readonly host: string;
+  /** list-from | certify | firmware-log | re-enrol */
+  readonly kind: string;
+  /** kernel | binding; empty for other kinds */
+  readonly list: string;
+  readonly container: string;
+  readonly from: number;
+  readonly reason: string;
+}
+
+export interface Checkpoint extends Signed {
+  readonly host: string;
+  readonly topic: string;
+  /** 32 bytes. */
+  readonly stream: Buffer;
+  readonly seq: number;
+  /** 32 bytes. */
+  readonly head: Buffer;
+}
+
+export interface Receipt extends Signed {
+  readonly topic: string;
+  readonly partition: number;
+  readonly first: number;
+  readonly last: number;
+  /** SHA-256 over the values in order, each as u32be length and bytes; a tombstone as length 0xffffffff. */
+  readonly digest: Buffer;
+  /** Newest tick number in the partition; −1: none. */
+  readonly tick: number;
+  /** By the signer's clock. */
+  readonly receivedAt: Micros;
+}
+
+export interface ListEntry extends Identity {
+  readonly at: Micros;
+  /** kernel | binding | container */
+  readonly list: string;
+  readonly container: string;
+  /** From 0 within its list and boot. */
+  readonly index: number;
+  readonly pcr: number;
+  readonly template: string;
+  /** All zeros: a violation. */
+  readonly templateDigest: Buffer;
+  readonly data: Buffer;
+}
+
+export interface FirmwareLog extends Identity {
+  readonly at: Micros;
+  readonly index: number;
+  readonly of: number;
+  readonly data: Buffer;
+}
+
+export interface EnrolRequest extends Identity {
+  readonly at: Micros;
+  /** 16 bytes. */
+  readonly requestId: Buffer;
+  readonly label: string;
+  /** DER, the key's own first. */
+  readonly ekCertificates: readonly Buffer[];
+  readonly ekTemplate: string;
+  /** TPMT_PUBLIC */
+  readonly ekPublic: Buffer;
+  /** TPMT_PUBLIC */
+  readonly aik1Public: Buffer;
+  readonly agentVersion: string;
+}
+
+export interface EnrolAnswer extends Identity {
+  readonly at: Micros;
+  readonly requestId: Buffer;
+  readonly secret: Buffer;
+}
+
+/** What a quote signs beside the registers. Not a record of a topic: `Evidence.core` holds its bytes. */
+export interface EvidenceCore {
+  readonly host: string;
+  /** 32 bytes, drawn at agent start. */
+  readonly bootNonce: Buffer;
+  /** Challenge leaves of 32 bytes, sorted. */
+  readonly leaves: readonly Buffer[];
+  /** SHA-256 of the session's certify.attest. */
+  readonly certifyDigest: Buffer;
+  readonly headsDigest: Buffer;
+  readonly vpcrDigest: Buffer;
+  /** Records of the kernel's and of the binding list before the quote. */
+  readonly nI0: number;
+  readonly nB0: number;
+  /** SHA-256 of the core before this one in the session; zeros: none. */
+  readonly prevEvidence: Buffer;
+  readonly assignment: string;
+}
+
+export interface ChainHead {
+  readonly topic: string;
+  /** 32 bytes. */
+  readonly stream: Buffer;
+  readonly seq: number;
+  /** 32 bytes. */
+  readonly head: Buffer;
+}
+
+export interface VpcrRow {
+  readonly container: string;
+  readonly formula: string;
+  readonly value: Buffer;
+}
+
+export interface Evidence extends Identity {
+  readonly at: Micros;
+  /** Avro body of EvidenceCore, hashed as sent. */
+  readonly core: Buffer;
+  readonly heads: readonly ChainHead[];
+  readonly vpcrTable: readonly VpcrRow[];
+  /** TPMT_PUBLIC */
+  readonly aik2Public: Buffer;
+  /** null: the session's certify was sent before. */
+  readonly certify: {
+    readonly attest: Buffer;
+    readonly signature: Buffer;
+    readonly leaves: readonly Buffer[];
+  } | null;
+  readonly quote: { readonly attest: Buffer; readonly signature: Buffer };
+  readonly pcrHints: readonly { readonly hash: string; readonly pcr: number; readonly value: Buffer }[];
+  /** Records of the kernel's and of the binding list after the quote. */
+  readonly nI1: number;
+  readonly nB1: number;
+}
+
 export interface PolicyRecord {
   readonly digest: string;
   readonly document: string;
@@ -195,7 +378,7 @@ export interface SnapshotRecord {
   readonly issued: Micros;
   readonly state: Buffer | null;
   readonly timers: readonly { readonly at: Micros; readonly id: number; readonly registered: number }[];
-  readonly seen: readonly { readonly stream: Buffer; readonly seq: number }[];
+  readonly seen: readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[];
   readonly digest: Buffer;
   readonly conclusions: Buffer;
 }
@@ -218,6 +401,19 @@ export interface Records {
   Gap: Gap;
   Tick: Tick;
   Assignment: Assignment;
+  Approval: Approval;
+  Revoked: Revoked;
+  EnrolChallenge: EnrolChallenge;
+  Enrolled: Enrolled;
+  Request: Request;
+  Checkpoint: Checkpoint;
+  Receipt: Receipt;
+  ListEntry: ListEntry;
+  FirmwareLog: FirmwareLog;
+  EnrolRequest: EnrolRequest;
+  EnrolAnswer: EnrolAnswer;
+  EvidenceCore: EvidenceCore;
+  Evidence: Evidence;
   Policy: PolicyRecord;
   Verdict: Verdict;
   DeadLetter: DeadLetter;

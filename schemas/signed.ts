@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { encodeRecord } from './codec.js';
 import { AttestreamError } from './errors.js';
-import type { Assignment, Tick } from './records.js';
+import type { Records } from './records.js';
 import { taggedHash } from './tagged-hash.js';
 
 const NO_SIGNATURE = Buffer.alloc(0);
@@ -16,16 +16,35 @@ export const verifierId = (key: KeyObject): Buffer => {
     .digest();
 };
 
-const message = (name: 'Tick' | 'Assignment', record: Tick | Assignment): Buffer =>
-  taggedHash(`attestream/${name}/1`, encodeRecord(name, { ...record, signature: NO_SIGNATURE } as never));
+/** Records that controllers, operators and processors say: worth nothing without a signature by a pinned key. */
+export const SIGNED_RECORDS = [
+  'Tick',
+  'Assignment',
+  'Approval',
+  'Revoked',
+  'EnrolChallenge',
+  'Enrolled',
+  'Request',
+  'Checkpoint',
+  'Receipt',
+] as const;
+
+export type SignedName = (typeof SIGNED_RECORDS)[number];
+
+export const isSignedName = (name: string): name is SignedName => (SIGNED_RECORDS as readonly string[]).includes(name);
+
+const message = <N extends SignedName>(name: N, record: Records[N]): Buffer =>
+  taggedHash(`attestream/${name}/1`, encodeRecord(name, { ...record, signature: NO_SIGNATURE }));
+
+/** A record before it is signed: who says it and the signature are yet to come. */
+export type Unsigned<N extends SignedName> = Omit<Records[N], 'verifierId' | 'signature'> & {
+  readonly verifierId?: Buffer;
+  readonly signature?: Buffer;
+};
 
 /** The record with `verifierId` and Ed25519 signature of `key` over T(attestream/NAME/1, body with an empty signature). */
-export const signRecord = <N extends 'Tick' | 'Assignment', R extends Tick | Assignment>(
-  name: N,
-  record: R,
-  key: KeyObject,
-): R => {
-  const named = { ...record, verifierId: verifierId(key) };
+export const signRecord = <N extends SignedName>(name: N, record: Unsigned<N>, key: KeyObject): Records[N] => {
+  const named = { ...record, verifierId: verifierId(key), signature: NO_SIGNATURE } as unknown as Records[N];
   return { ...named, signature: sign(null, message(name, named), key) };
 };
 
@@ -36,7 +55,7 @@ export const pinnedKeys = (keys: readonly KeyObject[]): PinnedKeys =>
   new Map(keys.map((key) => [verifierId(key).toString('hex'), key.type === 'private' ? createPublicKey(key) : key]));
 
 /** True if a pinned key signed exactly this record. */
-export const isSigned = (name: 'Tick' | 'Assignment', record: Tick | Assignment, keys: PinnedKeys): boolean => {
+export const isSigned = <N extends SignedName>(name: N, record: Records[N], keys: PinnedKeys): boolean => {
   const key = keys.get(record.verifierId.toString('hex'));
   return key !== undefined && verify(null, message(name, record), key, record.signature);
 };

@@ -18,20 +18,37 @@ export interface Topic {
   readonly records: readonly string[];
 }
 
-const controller = ['Tick', 'Assignment'] as const;
+/** Signed records that stand in every partition of what folds read. */
+const controller = ['Tick', 'Assignment', 'Approval', 'Revoked'] as const;
 
 /** The topics and what belongs into each. Each is an order domain keyed by host: one partition is one total order. */
 export const TOPICS: readonly Topic[] = [
-  { name: 'measurements', cleanup: 'delete', records: ['StreamOpened', ...controller] },
+  {
+    name: 'measurements',
+    cleanup: 'delete',
+    records: [
+      'StreamOpened',
+      'ListEntry',
+      'FirmwareLog',
+      'EnrolRequest',
+      'EnrolAnswer',
+      'Evidence',
+      ...controller,
+      'EnrolChallenge',
+      'Enrolled',
+      'Request',
+      'Checkpoint',
+    ],
+  },
   {
     name: 'memory',
     cleanup: 'delete',
-    records: ['StreamOpened', 'ProcessEvent', 'Activation', 'Look', 'Gap', ...controller],
+    records: ['StreamOpened', 'ProcessEvent', 'Activation', 'Look', 'Gap', ...controller, 'Checkpoint'],
   },
   { name: 'predictions', cleanup: 'delete', records: [] },
   { name: 'verdicts', cleanup: 'delete', records: ['Verdict'] },
   { name: 'policies', cleanup: 'compact', records: ['Policy'] },
-  { name: 'journal', cleanup: 'delete', records: [] },
+  { name: 'journal', cleanup: 'delete', records: ['Receipt'] },
   { name: 'state', cleanup: 'compact', records: ['Snapshot', 'Marker'] },
   { name: 'dead-letters', cleanup: 'delete', records: ['DeadLetter'] },
 ];

@@ -1,11 +1,16 @@
 import { viewOf } from '../../schemas/byte-words.js';
+import { CHAIN_START } from '../../schemas/event-chain.js';
 
 /** Streams of one host that are remembered: each restart of an agent opens a new one, and old ones do not come back. */
 const REMEMBERED = 16;
 
+const NO_HEAD = Buffer.alloc(0);
+
 /** A stream by the eight words of its name, in fields: comparing them is all that most events need. */
 export class StreamPosition {
   seq = -1;
+  /** Head of the event chain at `seq`, where the engine follows it; null once a record was missing. */
+  head: Buffer | null = CHAIN_START;
   readonly #a: number;
   readonly #b: number;
   readonly #c: number;
@@ -59,14 +64,15 @@ export class Streams {
     return this.#other(bytes, start);
   }
 
-  snapshot(): readonly { readonly stream: Buffer; readonly seq: number }[] {
-    return this.#positions.map(({ stream, seq }) => ({ stream, seq }));
+  snapshot(): readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[] {
+    return this.#positions.map(({ stream, seq, head }) => ({ stream, seq, head: head ?? NO_HEAD }));
   }
 
-  restore(positions: readonly { readonly stream: Buffer; readonly seq: number }[]): void {
-    this.#positions = positions.map(({ stream, seq }) => {
+  restore(positions: readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[]): void {
+    this.#positions = positions.map(({ stream, seq, head }) => {
       const position = new StreamPosition(stream, 0);
       position.seq = seq;
+      position.head = head.length === 0 ? null : head;
       return position;
     });
     this.#newest = this.#positions[0] ?? null;
