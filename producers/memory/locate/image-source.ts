@@ -1,5 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { type ByteSource, sourceOfFile } from '../elf/byte-source.js';
+import { type DebugSearch, downloadFolders } from '../elf/debug-file.js';
+import { openRegularFile } from '../elf/regular-file.js';
 import type { Mapping } from './proc-files.js';
 
 /** A file behind a mapping, open until it is closed. */
@@ -14,6 +16,8 @@ export interface ImageSource {
   maps(): string;
   /** Files that may be the mapping's, the likeliest first; each is closed by who took it. */
   files(mapping: Mapping): Iterable<MappedFile>;
+  /** Where separate debug files of the mapping's file may lie; null if nowhere. */
+  debugSearch(mapping: Mapping): DebugSearch | null;
   /** Memory from `address`; fewer bytes, or none, where it cannot be read. */
   memory(address: number, length: number): Buffer;
   close(): void;
@@ -21,21 +25,12 @@ export interface ImageSource {
 
 /** The path may name another file by now: only one with the mapping's inode is taken. */
 const openMapped = (path: string, mapping: Mapping): MappedFile | null => {
-  let fd = -1;
-  try {
-    fd = openSync(path, 'r');
-    const stat = fstatSync(fd);
-    if (stat.isFile() && stat.ino === mapping.inode) {
-      const opened = fd;
-      fd = -1;
-      return { source: sourceOfFile(opened), close: () => closeSync(opened) };
-    }
-    return null;
-  } catch {
-    return null;
-  } finally {
-    if (fd >= 0) closeSync(fd);
-  }
+  const file = openRegularFile(path);
+  if (file === null) return null;
+  const close = (): void => closeSync(file.fd);
+  if (file.stat.ino === mapping.inode) return { source: sourceOfFile(file.fd), close };
+  close();
+  return null;
 };
 
 /** A live process, read through /proc. */
@@ -51,6 +46,7 @@ export const liveImageSource = (pid: number): ImageSource => {
         if (opened !== null) yield opened;
       }
     },
+    debugSearch: (mapping) => ({ path: mapping.path, roots: [`${proc}/root`, ''], downloads: downloadFolders() }),
     memory(address, length) {
       const bytes = Buffer.alloc(length);
       try {

@@ -1,53 +1,9 @@
-import { isAttestreamError } from '../../../schemas/errors.js';
-import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
-import { type ByteSource, sourceOfBuffer } from '../elf/byte-source.js';
-import { type Elf, parseElf } from '../elf/elf.js';
-import { SymbolTable } from '../elf/symbols.js';
-import { CallSites } from '../unwind/call-sites.js';
-import { CallFrameInfo } from '../unwind/cfi.js';
-import type { ImageSource, MappedFile } from './image-source.js';
+import { sourceOfBuffer } from '../elf/byte-source.js';
+import type { ImageSource } from './image-source.js';
+import { loadBias } from './load-bias.js';
+import { type Module, openModule, type Place } from './module.js';
 import { type Mapping, mappingAt, parseMaps } from './proc-files.js';
 
-/** One mapped ELF file and what it tells of its code. Addresses inside are link-time addresses. */
-export interface Module {
-  readonly path: string;
-  readonly elf: Elf;
-  readonly symbols: SymbolTable;
-  readonly cfi: CallFrameInfo;
-  readonly calls: CallSites;
-  /** Read at first use. Empty without debug information; `damaged` says why it could not be read. */
-  parameters(): { readonly functions: FunctionParameters; readonly damaged: string };
-}
-
-/** Code at a run-time address. */
-export interface Place {
-  readonly module: Module;
-  /** Link-time address. */
-  readonly vaddr: number;
-}
-
-const openModule = (path: string, source: ByteSource): Module => {
-  const elf = parseElf(source);
-  let parameters: { functions: FunctionParameters; damaged: string } | undefined;
-  return {
-    path,
-    elf,
-    symbols: new SymbolTable(elf),
-    cfi: new CallFrameInfo(elf),
-    calls: new CallSites(elf),
-    parameters() {
-      if (parameters !== undefined) return parameters;
-      try {
-        parameters = { functions: readParameters(elf), damaged: '' };
-      } catch (error) {
-        parameters = { functions: new Map(), damaged: (error as Error).message };
-      }
-      return parameters;
-    },
-  };
-};
-
-const PAGE = 4096;
 /** The kernel's own code in every process: an ELF image without a file. */
 const VDSO = '[vdso]';
 const MAX_VDSO = 64 * 1024;
@@ -55,7 +11,7 @@ const MAX_VDSO = 64 * 1024;
 /** The code that a process has mapped, opened as it is met and kept by device and inode. */
 export class ProcessImage {
   readonly #source: ImageSource;
-  readonly #modules = new Map<string, { module: Module | null; file: MappedFile | null }>();
+  readonly #modules = new Map<string, Module | null>();
   readonly #places = new Map<Mapping, { module: Module; bias: number } | null>();
   #mappings: readonly Mapping[] = [];
 
@@ -93,47 +49,43 @@ export class ProcessImage {
   #locate(mapping: Mapping): { module: Module; bias: number } | null {
     const module = this.#open(mapping);
     if (module === null) return null;
-    const load = module.elf.loads.find(
-      (segment) =>
-        mapping.offset >= segment.offset - (segment.offset % PAGE) &&
-        mapping.offset < segment.offset + segment.fileSize,
-    );
-    return load === undefined ? null : { module, bias: mapping.start - (load.vaddr + (mapping.offset - load.offset)) };
+    const bias = loadBias(module.elf, mapping, this.#mappings);
+    return bias === null ? null : { module, bias };
   }
 
   #open(mapping: Mapping): Module | null {
     const key = mapping.path === VDSO ? VDSO : `${mapping.device} ${mapping.inode}`;
     const known = this.#modules.get(key);
-    if (known !== undefined) return known.module;
+    if (known !== undefined) return known;
     const opened = mapping.path === VDSO ? this.#openVdso(mapping) : this.#openFile(mapping);
     this.#modules.set(key, opened);
-    return opened.module;
+    return opened;
   }
 
-  #openFile(mapping: Mapping): { module: Module | null; file: MappedFile | null } {
+  #openFile(mapping: Mapping): Module | null {
     for (const file of this.#source.files(mapping)) {
       try {
-        return { module: openModule(mapping.path, file.source), file };
-      } catch (error) {
+        return openModule(mapping.path, file.source, this.#source.debugSearch(mapping), file.close);
+      } catch {
         file.close();
         // A mapped file need not be an ELF file, and a damaged one tells nothing: its code has no names then.
-        if (isAttestreamError(error)) return { module: null, file: null };
+        return null;
       }
     }
-    return { module: null, file: null };
+    return null;
   }
 
-  #openVdso(mapping: Mapping): { module: Module | null; file: MappedFile | null } {
+  #openVdso(mapping: Mapping): Module | null {
     const bytes = this.#source.memory(mapping.start, Math.min(mapping.end - mapping.start, MAX_VDSO));
     try {
-      return { module: openModule(VDSO, sourceOfBuffer(bytes)), file: null };
+      return openModule(VDSO, sourceOfBuffer(bytes), null);
     } catch {
-      return { module: null, file: null };
+      return null;
     }
   }
 
   close(): void {
-    for (const { file } of this.#modules.values()) file?.close();
+    for (const module of this.#modules.values()) module?.close();
     this.#modules.clear();
     this.#places.clear();
     this.#source.close();

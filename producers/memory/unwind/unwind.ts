@@ -1,6 +1,7 @@
 import { bytesAt } from '../elf/elf.js';
 import type { FunctionSymbol } from '../elf/symbols.js';
-import type { Place, ProcessImage } from '../locate/process-image.js';
+import type { Place } from '../locate/module.js';
+import type { ProcessImage } from '../locate/process-image.js';
 import type { UnwindRow } from './cfi.js';
 import { stackStateAt } from './prologue.js';
 

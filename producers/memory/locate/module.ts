@@ -1,0 +1,95 @@
+import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
+import type { ByteSource } from '../elf/byte-source.js';
+import { type DebugFile, type DebugSearch, findAlternateFile, findDebugFile, hasDebugInfo } from '../elf/debug-file.js';
+import { type Elf, parseElf } from '../elf/elf.js';
+import { SymbolTable } from '../elf/symbols.js';
+import { CallSites } from '../unwind/call-sites.js';
+import { CallFrameInfo } from '../unwind/cfi.js';
+
+/** One mapped ELF file and what it tells of its code. Addresses inside are link-time addresses. */
+export interface Module {
+  readonly path: string;
+  readonly elf: Elf;
+  readonly symbols: SymbolTable;
+  readonly cfi: CallFrameInfo;
+  readonly calls: CallSites;
+  /** The file that holds `.debug_*` of this one: itself, or a separate debug file with the same addresses; null if there is none. */
+  debug(): Elf | null;
+  /** The file that `debug()` shares parts with others in (dwz: DW_FORM_GNU_ref_alt, DW_FORM_GNU_strp_alt); null if there is none. */
+  alternate(): Elf | null;
+  /** Read at first use. Empty without debug information; `damaged` says why it could not be read. */
+  parameters(): { readonly functions: FunctionParameters; readonly damaged: string };
+  close(): void;
+}
+
+/** Code at a run-time address. */
+export interface Place {
+  readonly module: Module;
+  /** Link-time address. */
+  readonly vaddr: number;
+}
+
+/** Reads `source`, which stays open until `close` is called. `search` null: no other files are looked for. Throws what `parseElf` throws. */
+export const openModule = (
+  path: string,
+  source: ByteSource,
+  search: DebugSearch | null,
+  close: () => void = () => {},
+): Module => {
+  const elf = parseElf(source);
+  let separate: DebugFile | null | undefined;
+  let alternate: DebugFile | null | undefined;
+  let parameters: { functions: FunctionParameters; damaged: string } | undefined;
+  const debugFile = (): DebugFile | null => {
+    if (separate === undefined) {
+      separate = null;
+      try {
+        separate = search === null ? null : findDebugFile(elf, search);
+      } catch {
+        // A damaged link leads nowhere.
+      }
+    }
+    return separate;
+  };
+  const debug = (): Elf | null => {
+    if (hasDebugInfo(elf)) return elf;
+    const file = debugFile();
+    return file !== null && hasDebugInfo(file.elf) ? file.elf : null;
+  };
+  const stripped = !elf.sections.some(({ name }) => name === '.symtab');
+  return {
+    path,
+    elf,
+    symbols: new SymbolTable(stripped ? (debugFile()?.elf ?? elf) : elf),
+    cfi: new CallFrameInfo(elf),
+    calls: new CallSites(elf),
+    debug,
+    alternate() {
+      if (alternate === undefined) {
+        alternate = null;
+        const holder = debug();
+        try {
+          if (holder !== null && search !== null)
+            alternate = findAlternateFile(holder, holder === elf ? search.path : debugFile()!.path, search);
+        } catch {
+          // As above.
+        }
+      }
+      return alternate?.elf ?? null;
+    },
+    parameters() {
+      if (parameters !== undefined) return parameters;
+      try {
+        parameters = { functions: readParameters(elf), damaged: '' };
+      } catch (error) {
+        parameters = { functions: new Map(), damaged: (error as Error).message };
+      }
+      return parameters;
+    },
+    close() {
+      separate?.close();
+      alternate?.close();
+      close();
+    },
+  };
+};
