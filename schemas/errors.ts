@@ -105,6 +105,9 @@ export const ERRORS = {
   SINK_DIVERGED:
     'A chunk of rows that was cut off half-way cannot be repeated as it was. Run `attestream db audit` and see the message.',
 
+  TPM_BLOB_INVALID:
+    'Bytes that should be a TPM structure (attestation, public area, signature, selection, credential) are not one. The message names the field.',
+
   PROCESS_GONE: 'There is no such process (any more). Check the process id.',
   PROCESS_KERNEL_THREAD: 'The process is a thread of the kernel: it runs no program that could be looked at.',
   PROCESS_DENIED:
