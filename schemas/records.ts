@@ -379,6 +379,8 @@ export interface SnapshotRecord {
   readonly state: Buffer | null;
   readonly timers: readonly { readonly at: Micros; readonly id: number; readonly registered: number }[];
   readonly seen: readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[];
+  /** Newest signed record of each kind and signer that spoke to this host. */
+  readonly told: readonly { readonly by: Buffer; readonly number: number; readonly signature: Buffer }[];
   readonly digest: Buffer;
   readonly conclusions: Buffer;
 }

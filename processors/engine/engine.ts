@@ -2,14 +2,17 @@ import type { Batch, Commit, Output, Snapshot } from '../../infra/log/event-log.
 import type { SchemaTable } from '../../schemas/codec.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError, type ErrorCode } from '../../schemas/errors.js';
-import type { Assignment, Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
+import { nextChainHead } from '../../schemas/event-chain.js';
+import type { Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
 import type { PinnedKeys } from '../../schemas/signed.js';
-import { Controller } from './controller.js';
+import { taggedHash } from '../../schemas/tagged-hash.js';
+import { Controller, type Refusal } from './controller.js';
 import { type HostDigest, nextConclusions, nextHead } from './digest.js';
-import type { Fold, World } from './fold.js';
+import type { Fold, HostRecordName, Said, ToSay, WideRecordName, World } from './fold.js';
 import { Host } from './host.js';
 import { KeyTable } from './key-table.js';
 import { type Envelope, type Reader, Readers } from './readers.js';
+import type { StreamPosition } from './streams.js';
 
 /** Years 1970 to 2200: outside, an event time is a fault of its producer and would only poison its host's clock. */
 const TIME_LIMIT: Micros = 7_258_118_400_000_000;
@@ -21,7 +24,7 @@ export interface EngineOptions<Types extends RecordName, State> {
   readonly fold: Fold<Types, State>;
   readonly partition: number;
   readonly schemas: SchemaTable;
-  /** Keys that controller records must be signed with. None: every tick and assignment is refused. */
+  /** Keys that controller records must be signed with. None: all of them are refused. */
   readonly keys?: PinnedKeys;
   /** False: `take` gives no snapshots, for a replay that nobody will resume. */
   readonly snapshots?: boolean;
@@ -38,18 +41,24 @@ export interface EngineCounts {
   verdicts: number;
 }
 
+/** Everything since the last `take`: a commit, once `toSay` is signed. */
+export interface Taken extends Commit {
+  readonly toSay: readonly ToSay[];
+}
+
 /** Synchronous and allocation-light: intern key → drop what was seen → fire timers → move clock → step → buffer. */
 export interface Engine {
   restore(snapshot: Snapshot): void;
   /** Never awaits. Views of the batch are not kept. */
   push(batch: Batch): void;
-  /** Everything since the last `take`: exactly a commit. */
-  take(): Commit;
+  take(): Taken;
   /** Verdicts and dead letters waiting for `take`. */
   readonly pending: number;
   readonly counts: Readonly<EngineCounts>;
   /** Deadlines that are still open. */
   readonly openTimers: number;
+  /** Highest number of a tick that was taken; −1 before the first. */
+  readonly newestTick: number;
   digests(): Iterable<HostDigest>;
 }
 
@@ -68,10 +77,12 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   readonly #hosts: Host<State>[] = [];
   readonly #controller: Controller;
   readonly #snapshots: boolean;
+  readonly #chained: boolean;
   readonly #verdictSchema: number;
   readonly #deadLetterSchema: number;
   #changed: Host<State>[] = [];
   #outputs: Output[] = [];
+  #toSay: ToSay[] = [];
   #next = 0;
   #batch!: Batch;
   #at = 0;
@@ -93,6 +104,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   stream = '';
   seq = -1;
   tick: number | null = null;
+  head: Buffer | null = null;
   readonly coordinates: { topic: string; partition: number; offset: number };
 
   constructor(options: EngineOptions<Types, State>) {
@@ -102,6 +114,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.#readers = new Readers(options.schemas, options.fold);
     this.#controller = new Controller(options.keys ?? new Map());
     this.#snapshots = options.snapshots ?? true;
+    this.#chained = options.fold.chained ?? false;
     this.#verdictSchema = options.schemas.current('Verdict');
     this.#deadLetterSchema = options.schemas.current('DeadLetter');
     this.coordinates = { topic: options.fold.topic, partition: options.partition, offset: 0 };
@@ -168,6 +181,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       this.missing = seq - position.seq - 1;
       if (this.missing > 0) counts.missing += this.missing;
       position.seq = seq;
+      if (this.#chained) this.head = this.#follow(position, batch, i, reader.fingerprint);
       this.#host = host;
       if (!host.changed) {
         host.changed = true;
@@ -197,8 +211,9 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.#next = batch.next;
   }
 
-  take(): Commit {
+  take(): Taken {
     const outputs = this.#outputs;
+    const toSay = this.#toSay;
     const snapshots: Snapshot[] = [];
     if (this.#snapshots) {
       for (const host of this.#changed) snapshots.push(this.#snapshot(host));
@@ -207,8 +222,9 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     for (const host of this.#changed) host.changed = false;
     this.#controller.changed = false;
     this.#outputs = [];
+    this.#toSay = [];
     this.#changed = [];
-    return { next: this.#next, outputs, snapshots };
+    return { next: this.#next, outputs, snapshots, toSay };
   }
 
   restore(snapshot: Snapshot): void {
@@ -219,7 +235,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       );
     if (snapshot.key.length === 0) {
       this.#controller.restore(snapshot.state!);
-      for (const assignment of this.#controller.assignments) this.#fold.broadcast?.(assignment);
+      for (const said of this.#controller.said()) this.#fold.broadcast?.(said);
       return;
     }
     if (snapshot.state === null) return;
@@ -232,6 +248,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     host.timers.restore(snapshot.timers);
     host.due = host.timers.due;
     host.streams.restore(snapshot.seen);
+    for (const { by, number, signature } of snapshot.told) host.told.set(by.toString('hex'), { number, signature });
     host.head = snapshot.digest;
     host.conclusions = snapshot.conclusions;
     host.spoke = snapshot.digest.some((byte) => byte !== 0);
@@ -239,6 +256,10 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
 
   get pending(): number {
     return this.#outputs.length;
+  }
+
+  get newestTick(): number {
+    return this.#controller.newestTick;
   }
 
   get openTimers(): number {
@@ -264,6 +285,10 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       topic: 'verdicts',
       entry: { key: host.key, schema: this.#verdictSchema, value: encodeRecord('Verdict', verdict) },
     });
+  }
+
+  say(wish: ToSay): void {
+    this.#toSay.push(wish);
   }
 
   wake(at: Micros, id: number): void {
@@ -324,16 +349,82 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       this.#refuse(batch, i, error.code, error.message);
       return;
     }
-    const refusal =
-      reader.type === 'Tick'
-        ? this.#controller.tick(record as Tick)
-        : this.#controller.assignment(record as Assignment);
-    if (refusal !== null) {
-      if (refusal.refused === 'fault') this.#refuse(batch, i, 'RECORD_UNSIGNED', refusal.message);
+    const said = { name: reader.type, record } as Said<WideRecordName | HostRecordName>;
+    switch (said.name) {
+      case 'Tick':
+      case 'Assignment':
+      case 'Approval':
+      case 'Revoked':
+        if (this.#refused(this.#controller.take(said), batch, i)) return;
+        this.#fold.broadcast?.(said);
+        if (said.name === 'Tick') this.#ticked(said.record);
+        if (said.name === 'Revoked') {
+          const host = this.#hosts.find(({ name, state }) => name === said.record.host && state !== undefined);
+          if (host !== undefined) this.#tell(host, said, this.#by(said));
+        }
+        break;
+      default:
+        this.#told(said, batch, i);
+    }
+  }
+
+  #refused(refusal: Refusal | null, batch: Batch, i: number): boolean {
+    if (refusal?.refused === 'fault') this.#refuse(batch, i, 'RECORD_UNSIGNED', refusal.message);
+    return refusal !== null;
+  }
+
+  /** Names the sequence that a record belongs to: its kind and its signer. */
+  #by({ name, record }: Said<WideRecordName | HostRecordName>): Buffer {
+    return taggedHash('attestream/said/1', name, record.verifierId);
+  }
+
+  #told(said: Said<HostRecordName>, batch: Batch, i: number): void {
+    const { record } = said;
+    const name = Buffer.from(record.host, 'utf8');
+    const keyStart = batch.keys[2 * i]!;
+    if (keyStart < 0 || !name.equals(batch.bytes.subarray(keyStart, batch.keys[2 * i + 1]!))) {
+      this.#refuse(batch, i, 'RECORD_UNEXPECTED', `a ${said.name} for another host than its key names`);
       return;
     }
-    if (reader.type === 'Tick') this.#ticked(record as Tick);
-    else this.#fold.broadcast?.(record as Assignment);
+    const by = this.#by(said);
+    const key = by.toString('hex');
+    const slot = this.#keys.slot(name, 0, name.length);
+    const known = this.#hosts[slot]?.told.get(key);
+    if (this.#refused(this.#controller.judge(said, known), batch, i)) return;
+    const host = slot < this.#hosts.length ? this.#hosts[slot]! : this.#newHost(slot);
+    host.told.set(key, { number: record.number, signature: record.signature });
+    this.#tell(host, said, by);
+  }
+
+  #tell(host: Host<State>, said: Said<HostRecordName | 'Revoked'>, by: Buffer): void {
+    if (!host.changed) {
+      host.changed = true;
+      this.#changed.push(host);
+    }
+    if (this.#fold.told === undefined) return;
+    this.#host = host;
+    this.stream = by.toString('hex');
+    this.seq = said.record.number;
+    this.missing = 0;
+    this.late = false;
+    this.head = null;
+    this.now = host.clock;
+    host.state = this.#fold.told(this.#stateOf(host), said, this);
+  }
+
+  /** The chain's head with record `i` in it; a record that is missing before it breaks the chain for good. */
+  #follow(position: StreamPosition, batch: Batch, i: number, fingerprint: Buffer): Buffer | null {
+    position.head =
+      position.head === null || this.missing > 0
+        ? null
+        : nextChainHead(
+            position.head,
+            position.seq,
+            this.coordinates.topic,
+            fingerprint,
+            batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!),
+          );
+    return position.head;
   }
 
   /** Moves every host's clock by the time that passed since its first tick after its newest event, never to the verifier's time. */
@@ -342,6 +433,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.seq = -1;
     this.tick = tick.number;
     this.missing = 0;
+    this.head = null;
     // By name, not by slot: slots depend on what a restart happened to restore first.
     const hosts = [...this.#hosts].sort((a, b) => a.key.compare(b.key));
     for (const host of hosts) {
@@ -407,6 +499,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       state: this.#fold.encode(this.#stateOf(host)),
       timers: host.timers.snapshot(),
       seen: host.streams.snapshot(),
+      told: [...host.told].map(([by, newest]) => ({ by: Buffer.from(by, 'hex'), ...newest })),
       digest: host.head,
       conclusions: host.conclusions,
     };
@@ -423,6 +516,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       state: this.#controller.encode(),
       timers: [],
       seen: [],
+      told: [],
       digest: none,
       conclusions: none,
     };

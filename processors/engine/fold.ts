@@ -1,8 +1,28 @@
 import type { ErrorCode } from '../../schemas/errors.js';
-import type { Assignment, Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
+import type { Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
+import type { SignedName, Unsigned } from '../../schemas/signed.js';
+import type { TopicName } from '../../schemas/topics.js';
 
 /** Dense number of a key within one owned partition. */
 export type Slot = number;
+
+/** Signed records that stand in every partition. */
+export type WideRecordName = 'Tick' | 'Assignment' | 'Approval' | 'Revoked';
+
+/** Signed records that speak to one host, in its own partition. */
+export type HostRecordName = 'EnrolChallenge' | 'Enrolled' | 'Request' | 'Checkpoint';
+
+/** A signed record with its name, checked: a pinned key signed it and its number increases. */
+export type Said<N extends SignedName> = { readonly [K in N]: { readonly name: K; readonly record: Records[K] } }[N];
+
+/** A record that a fold wants to be said in its processor's name, and the topic for it. A fold holds no key. */
+export type ToSay = {
+  readonly [K in 'Request' | 'Checkpoint']: {
+    readonly name: K;
+    readonly topic: TopicName;
+    readonly record: Unsigned<K>;
+  };
+}['Request' | 'Checkpoint'];
 
 /** What every event of a fold carries besides its record's fields. */
 export interface Coordinates {
@@ -19,14 +39,18 @@ export interface World {
   readonly late: boolean;
   /** Where the record that is being handled stands: the event itself, or the event or tick that let a timer fire. */
   readonly coordinates: Coordinates;
-  /** Stream (hex) and seq of that record; empty and −1 for a tick. */
+  /** Stream (hex) and seq of that record; empty and −1 for a tick. For a controller's record: hash of its signer and name, and its number. */
   readonly stream: string;
   readonly seq: number;
   /** Number of the tick that is being handled, null for an event. */
   readonly tick: number | null;
   /** Records of the event's stream that never came, before this one. 0 as a rule. */
   readonly missing: number;
+  /** Head of the event's chain (event-chain.ts) with the event in it; null: not followed, or records are missing before it. */
+  readonly head: Buffer | null;
   emit(verdict: Verdict, supersedes?: Verdict): void;
+  /** Leaves with the same commit as the verdicts, signed by whoever runs the fold; a replay has no key and says nothing. */
+  say(wish: ToSay): void;
   /** Wakes this key at `at`; the same id again replaces the timer. */
   wake(at: Micros, id: number): void;
   sleep(id: number): void;
@@ -44,6 +68,8 @@ export interface Fold<Types extends RecordName, State> {
   readonly topic: string;
   /** Decode only these fields of these types. */
   readonly fields: { readonly [T in Types]: readonly (keyof Records[T])[] };
+  /** Follow the chain of each stream for `world.head`: a hash per record. */
+  readonly chained?: boolean;
   /** The only place where a key is a string. */
   initial(host: string): State;
   step(state: State, type: Types, event: Records[Types], world: World): State;
@@ -51,8 +77,10 @@ export interface Fold<Types extends RecordName, State> {
   timer(state: State, id: number, world: World): State;
   /** A tick passed; timers due by it have fired already. */
   tick?(state: State, tick: Tick, world: World): State;
-  /** Partition-wide records (assignments). Called once per record, before any later event of the partition. */
-  broadcast?(record: Assignment): void;
+  /** What a controller says to the whole partition. Called once per record, before any later event; again after a restart. */
+  broadcast?(said: Said<WideRecordName>): void;
+  /** What a controller says to this host: for a revocation only if the host is known here. */
+  told?(state: State, said: Said<HostRecordName | 'Revoked'>, world: World): State;
   encode(state: State): Buffer;
   /** Throws SNAPSHOT_FOREIGN on another version or another machine. */
   decode(host: string, bytes: Buffer): State;

@@ -1,4 +1,5 @@
 import type { Micros } from '../../schemas/records.js';
+import type { Newest } from './controller.js';
 import { FIRST_HEAD } from './digest.js';
 import { Streams } from './streams.js';
 import { Timers } from './timers.js';
@@ -18,6 +19,8 @@ export class Host<State> {
   due: Micros = Number.POSITIVE_INFINITY;
   readonly timers = new Timers();
   readonly streams = new Streams();
+  /** Newest record of each kind and signer that spoke to this host, by the hash of both in hex. */
+  readonly told = new Map<string, Newest>();
   head: Buffer = FIRST_HEAD;
   conclusions: Buffer = FIRST_HEAD;
   spoke = false;

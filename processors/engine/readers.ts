@@ -2,9 +2,10 @@ import type { SchemaTable, WriterSchema } from '../../schemas/codec.js';
 import { SCHEMAS } from '../../schemas/codec.js';
 import { projection } from '../../schemas/projection.js';
 import type { RecordName } from '../../schemas/records.js';
+import { isSignedName } from '../../schemas/signed.js';
 import { TOPICS } from '../../schemas/topics.js';
 import { Words } from '../../schemas/words.js';
-import type { Fold } from './fold.js';
+import type { Fold, HostRecordName, WideRecordName } from './fold.js';
 
 /** What the engine itself needs of every event. */
 export interface Envelope {
@@ -23,12 +24,17 @@ export type Reader =
       readonly type: RecordName;
       /** The fold wants it; otherwise only its seq and its time count. */
       readonly wanted: boolean;
+      /** CRC-64-AVRO of the writer schema. */
+      readonly fingerprint: Buffer;
       /** The body begins with the 32 bytes of the stream: no need to decode them. */
       readonly streamInPlace: boolean;
       read(bytes: Buffer, start: number, end: number): Envelope & { readonly stream?: Buffer };
     }
-  | { readonly is: 'controller'; readonly type: 'Tick' | 'Assignment'; readonly schema: WriterSchema }
+  | { readonly is: 'controller'; readonly type: WideRecordName | HostRecordName; readonly schema: WriterSchema }
   | { readonly is: 'foreign'; readonly message: string };
+
+/** Records with arrays in arrays or records in unions, which a projection does not pool: they are decoded whole. */
+const WHOLE: ReadonlySet<RecordName> = new Set(['Look', 'Evidence']);
 
 const fieldNames = (record: RecordName): readonly string[] =>
   (JSON.parse(SCHEMAS[record]) as { fields: { name: string }[] }).fields.map((field) => field.name);
@@ -57,7 +63,7 @@ export class Readers<Types extends RecordName, State> {
     const topic = TOPICS.find(({ name }) => name === this.#topic);
     if (record === null || (topic !== undefined && !topic.records.includes(record)))
       return { is: 'foreign', message: `a ${schema.name} does not belong into ${this.#topic}` };
-    if (record === 'Tick' || record === 'Assignment') return { is: 'controller', type: record, schema };
+    if (isSignedName(record) && record !== 'Receipt') return { is: 'controller', type: record, schema };
     const names = fieldNames(record);
     if (names[0] !== 'stream' || names[1] !== 'seq')
       return { is: 'foreign', message: `a ${record} has no stream and seq` };
@@ -68,7 +74,8 @@ export class Readers<Types extends RecordName, State> {
           const event = schema.decode(bytes.subarray(start, end)) as Envelope & { stream: Buffer };
           return event.notBefore === undefined ? { ...event, notBefore: event.at } : event;
         };
-    return { is: 'event', type: record, wanted, streamInPlace: schema.current, read };
+    const { fingerprint, current } = schema;
+    return { is: 'event', type: record, wanted, fingerprint, streamInPlace: current, read };
   }
 
   #current(
@@ -77,10 +84,12 @@ export class Readers<Types extends RecordName, State> {
     fields: readonly string[],
   ): (bytes: Buffer, start: number, end: number) => Envelope {
     const hasInterval = names.includes('notBefore');
-    // A look nests arrays in arrays, which a projection does not pool: it is decoded whole.
-    if (record === 'Look' && fields.length > 0) {
+    if (WHOLE.has(record) && fields.length > 0) {
       const schema = this.#schemas.at(this.#schemas.current(record));
-      return (bytes, start, end) => schema.decode(bytes.subarray(start, end)) as Envelope;
+      return (bytes, start, end) => {
+        const event = schema.decode(bytes.subarray(start, end)) as Envelope;
+        return hasInterval ? event : { ...event, notBefore: event.at };
+      };
     }
     const wanted = new Set<string>([...fields, 'seq', 'at', ...(hasInterval ? ['notBefore'] : [])]);
     const read = projection(record, [...wanted] as never[], this.#words) as unknown as (

@@ -48,8 +48,8 @@ export const runPartition = async (run: PartitionRun): Promise<PartitionResult> 
   let records = 0;
   const commit = async (): Promise<void> => {
     if (next === committed && engine.pending === 0) return;
-    const taken = engine.take();
-    await lease.commit({ ...taken, next });
+    const { outputs, snapshots } = engine.take();
+    await lease.commit({ outputs, snapshots, next });
     committed = next;
     records = 0;
     since = performance.now();

@@ -1,7 +1,7 @@
 import type { Policy } from '../../schemas/policy/policy.js';
 import { type Known, UNKNOWN, type Value } from '../../schemas/policy/value.js';
-import type { Activation, Assignment, Gap, Look, Micros, ProcessEvent, Records } from '../../schemas/records.js';
-import type { Fold, World } from '../engine/fold.js';
+import type { Activation, Gap, Look, Micros, ProcessEvent, Records } from '../../schemas/records.js';
+import type { Fold, Said, WideRecordName, World } from '../engine/fold.js';
 import type { SeenCall } from './belief/advance.js';
 import { type CallPlan, fillArguments, type Source } from './call.js';
 import { type Keep, observe } from './coverage/stretch.js';
@@ -91,8 +91,8 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     return state;
   }
 
-  broadcast(assignment: Assignment): void {
-    this.#inForce.assign(assignment);
+  broadcast(said: Said<WideRecordName>): void {
+    if (said.name === 'Assignment') this.#inForce.assign(said.record);
   }
 
   encode(state: HostState): Buffer {

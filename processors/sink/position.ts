@@ -36,6 +36,7 @@ export const positionSnapshot = (table: string, position: Position): Snapshot =>
   state: Buffer.from(JSON.stringify(position)),
   timers: [],
   seen: [],
+  told: [],
   digest: NONE,
   conclusions: NONE,
 });

@@ -52,6 +52,7 @@ export const snapshotOf = (key: string, state: string | null): Snapshot => ({
   state: state === null ? null : Buffer.from(state),
   timers: [{ at: 5, id: 1, registered: 2 }],
   seen: [{ stream: Buffer.alloc(32, 7), seq: 9, head: Buffer.alloc(32, 8) }],
+  told: [{ by: Buffer.alloc(32, 1), number: 4, signature: Buffer.alloc(64, 2) }],
   digest: Buffer.alloc(32, 3),
   conclusions: Buffer.alloc(0),
 });

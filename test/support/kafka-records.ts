@@ -25,6 +25,7 @@ export const snapshot = (key: string, state: string | null): Snapshot => ({
   state: state === null ? null : Buffer.from(state),
   timers: [],
   seen: [],
+  told: [],
   digest: Buffer.alloc(0),
   conclusions: Buffer.alloc(0),
 });
