@@ -70,7 +70,7 @@ export const bench = async (): Promise<Figure[]> => {
     const pid = child.pid!;
     nap(100);
     const mem = openSync(`/proc/${pid}/mem`, 'r');
-    const thread = new ThreadFiles(pid, pid);
+    const thread = new ThreadFiles(`/proc/${pid}/task`, pid);
     const raw = spread(ROUNDS, () => {
       // As if the thread had run: counters, registers, 4 KiB of stack, registers and counters again.
       thread.forget();

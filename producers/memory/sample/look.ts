@@ -1,17 +1,26 @@
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
-import { AttestreamError } from '../../../schemas/errors.js';
+import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { AttestreamError, type ErrorCode, isAttestreamError } from '../../../schemas/errors.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import { type DecodedParameter, decodeParameter } from '../dwarf/values.js';
 import { sourceOfFile } from '../elf/byte-source.js';
 import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
 import { liveImageSource } from '../locate/image-source.js';
-import { type ProcessStat, parseStat, syscallArguments } from '../locate/proc-files.js';
+import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
 import { type FoundBy, type StackFrame, unwind } from '../unwind/unwind.js';
+import { releasedForLimit } from './descriptors.js';
+import { ended, livingThread, readStat } from './living-thread.js';
+import { pread } from './pread.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
 
 const PF_KTHREAD = 0x00200000;
 const BLOCK_LIMIT = 16 * 1024;
+/** Threads of one look; the others' turn comes at the next ones. */
+const MAX_THREADS = 2048;
+/** Stands for the threads that a look left out. */
+const NOT_LOOKED_AT = 0;
+/** Reading the mappings anew may take this share of the time at most: a stack pointer into nowhere asks for it at every look. */
+const REFRESH_SHARE = 20;
 
 export type LookOutcome = 'sampled' | 'running' | 'torn' | 'gone';
 
@@ -59,9 +68,13 @@ export interface LookResult {
   readonly replaced: boolean;
   /** The process has ended; no threads then. */
   readonly gone: boolean;
+  /** Why nothing of it can be read any more, PROCESS_DENIED or PROCESS_UNSUPPORTED; '' if it can. */
+  readonly refused: ErrorCode | '';
   readonly threads: readonly SeenThread[];
   readonly micros: number;
   readonly bytesRead: number;
+  /** Threads whose files had been closed for want of descriptors. */
+  readonly reopened: number;
 }
 
 /** Functions and parameters whose values are to be read; `all` also takes what pointers of every function point at. */
@@ -90,16 +103,6 @@ const translate = (pid: number, error: unknown): unknown => {
   }
 };
 
-const readStat = (pid: number): ProcessStat | null => {
-  try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return null;
-  }
-};
-
-const ended = (stat: ProcessStat | null): boolean => stat === null || stat.state === 'Z' || stat.state === 'X';
-
 /** Opens a process for looking at it without stopping it. Throws PROCESS_GONE, PROCESS_KERNEL_THREAD, PROCESS_DENIED or PROCESS_UNSUPPORTED. */
 export const openTarget = (pid: number, watch: Watch = 'all'): Target => new Target(pid, watch);
 
@@ -113,10 +116,19 @@ export class Target {
     number,
     { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] }
   >();
+  /** The folder of threads: it stays this process's, whoever gets its number later. */
+  readonly #tasks: number;
+  readonly #taskFolder: string;
+  #tids: number[] = [];
+  /** Number of threads when they were listed; 0 if the list cannot be relied on. */
+  #listed = 0;
+  /** First of those that this look takes, where there are too many for one. */
+  #turn = 0;
   #image: ProcessImage;
   #mem: number;
   #binary: string;
   #now = 0;
+  #refreshed = { at: Number.NEGATIVE_INFINITY, took: 0 };
   readonly #instant = (): void => {
     this.#now = boottimeMicros();
   };
@@ -124,29 +136,36 @@ export class Target {
   constructor(pid: number, watch: Watch) {
     this.pid = pid;
     this.#watch = watch;
-    const stat = readStat(pid);
-    if (stat === null || ended(stat)) throw gone(pid);
+    const stat = readStat(`/proc/${pid}`);
+    if (stat === null) throw gone(pid);
     if ((stat.flags & PF_KTHREAD) !== 0)
       throw new AttestreamError(
         'PROCESS_KERNEL_THREAD',
         `process ${pid} (${stat.name}) is a thread of the kernel: it has no program to look at`,
       );
     this.startTime = stat.startTime;
-    this.#binary = this.#checkProgram();
+    const opened: number[] = [];
+    const open = (path: string): number => {
+      const fd = openSync(path, 'r');
+      opened.push(fd);
+      return fd;
+    };
     try {
-      this.#mem = openSync(`/proc/${pid}/mem`, 'r');
+      const via = livingThread(pid);
+      if (via === null) throw gone(pid);
+      this.#tasks = open(`/proc/${pid}/task`);
+      this.#taskFolder = `/proc/self/fd/${this.#tasks}`;
+      this.#binary = this.#checkProgram(via);
+      this.#mem = open(`/proc/${via}/mem`);
+      this.#image = new ProcessImage(liveImageSource(via));
+      const files = this.#adopt(via);
+      const outcome = files.look(this.#mem, () => 0, this.#instant);
+      if (outcome === 'gone' && livingThread(pid) === null) throw gone(pid);
+      if (outcome === 'denied') throw denied(pid, undefined);
+      files.forget();
     } catch (error) {
-      throw translate(pid, error);
-    }
-    try {
-      this.#image = new ProcessImage(liveImageSource(pid));
-      this.#adopt(pid);
-      const files = this.#threads.get(pid);
-      if (files !== undefined && files.look(this.#mem, () => 0, this.#instant) === 'gone' && ended(readStat(pid)))
-        throw gone(pid);
-      files?.forget();
-    } catch (error) {
-      closeSync(this.#mem);
+      this.#closeThreads();
+      for (const fd of opened) closeSync(fd);
       throw translate(pid, error);
     }
   }
@@ -161,17 +180,18 @@ export class Target {
     return this.#image;
   }
 
-  #checkProgram(): string {
+  /** The program behind a thread of the process: its path, if it is one that can be looked at. */
+  #checkProgram(via: number): string {
     let fd = -1;
     try {
-      fd = openSync(`/proc/${this.pid}/exe`, 'r');
+      fd = openSync(`/proc/${via}/exe`, 'r');
       const { machine } = parseElf(sourceOfFile(fd));
       if (machine !== EM_X86_64)
         throw new AttestreamError(
           'PROCESS_UNSUPPORTED',
           `process ${this.pid} is a program for ${machine === EM_AARCH64 ? 'arm64, which cannot be looked at live yet' : `machine ${machine}`}; only x86-64 can be looked at live`,
         );
-      return readlinkSync(`/proc/${this.pid}/exe`).replace(/ \(deleted\)$/, '');
+      return readlinkSync(`/proc/${via}/exe`).replace(/ \(deleted\)$/, '');
     } catch (error) {
       throw translate(this.pid, error);
     } finally {
@@ -181,11 +201,11 @@ export class Target {
 
   #adopt(tid: number): ThreadFiles {
     try {
-      const files = new ThreadFiles(this.pid, tid);
+      const files = new ThreadFiles(this.#taskFolder, tid);
       this.#threads.set(tid, files);
       return files;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && tid === this.pid && !ended(readStat(this.pid)))
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && !ended(readStat(`${this.#taskFolder}/${tid}`)))
         throw new AttestreamError(
           'PROCESS_UNSUPPORTED',
           'this kernel does not tell where a thread stands (/proc/PID/task/TID/syscall or schedstat is missing)',
@@ -194,43 +214,72 @@ export class Target {
     }
   }
 
-  /** Opens what exec closed. False if the process has ended instead. */
-  #relocate(): boolean {
-    const stat = readStat(this.pid);
-    if (ended(stat) || stat!.startTime !== this.startTime) return false;
+  /** Opens what exec closed. 'gone' if the process has ended instead, a code if the new program cannot be looked at, '' if it can. */
+  #relocate(): ErrorCode | 'gone' | '' {
+    const via = livingThread(this.pid);
+    if (via === null || readStat(`/proc/${this.pid}`)?.startTime !== this.startTime) return 'gone';
     try {
-      const mem = openSync(`/proc/${this.pid}/mem`, 'r');
+      const binary = this.#checkProgram(via);
+      const mem = openSync(`/proc/${via}/mem`, 'r');
       closeSync(this.#mem);
       this.#mem = mem;
       this.#image.close();
-      this.#image = new ProcessImage(liveImageSource(this.pid));
-      this.#binary = readlinkSync(`/proc/${this.pid}/exe`).replace(/ \(deleted\)$/, '');
+      this.#image = new ProcessImage(liveImageSource(via));
+      this.#binary = binary;
+      this.#refreshed = { at: Number.NEGATIVE_INFINITY, took: 0 };
       this.#seen.clear();
       for (const files of this.#threads.values()) files.forget();
-      return true;
-    } catch {
-      return false;
+      return '';
+    } catch (error) {
+      const told = translate(this.pid, error);
+      if (isAttestreamError(told)) return told.code === 'PROCESS_GONE' ? 'gone' : told.code;
+      throw told;
     }
+  }
+
+  /** Reads the mappings anew, unless that was done in vain a moment ago. */
+  #refresh(): void {
+    const now = performance.now();
+    if (now - this.#refreshed.at < this.#refreshed.took * REFRESH_SHARE) return;
+    try {
+      this.#image.refresh();
+      if (this.#image.mappings.length === 0) {
+        const via = livingThread(this.pid);
+        // The first thread has ended and took its view of the memory along.
+        if (via !== null && via !== this.pid) {
+          const image = new ProcessImage(liveImageSource(via));
+          this.#image.close();
+          this.#image = image;
+        }
+      }
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === undefined || !['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(code)) throw error;
+    }
+    const at = performance.now();
+    this.#refreshed = { at, took: at - now };
   }
 
   readonly #room = (sp: number): number => {
     let mapping = this.#image.mapping(sp);
     if (mapping === null) {
       // The stack has grown downwards, or a thread has come.
-      this.#image.refresh();
+      this.#refresh();
       mapping = this.#image.mapping(sp);
     }
     return mapping === null ? BLOCK_LIMIT : Math.min(BLOCK_LIMIT, mapping.end - sp);
   };
 
-  /** Looks at every thread once. Does not throw for a process that ends or execs meanwhile. */
+  /** Looks at every thread once. Does not throw for a process that ends, execs or shuts itself off meanwhile. */
   look(): LookResult {
     const from = boottimeMicros();
     const began = process.hrtime();
+    const reopened = releasedForLimit();
     const threads: SeenThread[] = [];
     let bytesRead = 0;
     let replaced = false;
     let over = false;
+    let refused: LookResult['refused'] = '';
     const tids = this.#list();
     for (let i = 0; i < tids.length; i++) {
       const tid = tids[i]!;
@@ -238,12 +287,15 @@ export class Target {
       let outcome: RawOutcome = files === null ? 'gone' : files.look(this.#mem, this.#room, this.#instant);
       if (files === null) this.#instant();
       bytesRead += files?.bytesRead ?? 0;
-      if (outcome === 'replaced') {
-        if (!this.#relocate()) {
-          over = true;
-          break;
-        }
-        if (replaced) outcome = 'torn';
+      if (outcome === 'denied') {
+        refused = 'PROCESS_DENIED';
+        outcome = 'torn';
+      } else if (outcome === 'replaced') {
+        const relocated = this.#relocate();
+        over = relocated === 'gone';
+        if (over) break;
+        if (relocated !== '' && relocated !== 'gone') refused = relocated;
+        if (replaced || refused !== '') outcome = 'torn';
         else {
           // What was seen of this look belongs to the program before: begin again.
           replaced = true;
@@ -252,12 +304,11 @@ export class Target {
           continue;
         }
       }
+      if (outcome === 'gone') this.#listed = 0;
       threads.push(this.#tell(tid, files, outcome));
     }
-    if (!over && (tids.length === 0 || threads.every((thread) => thread.outcome === 'gone'))) {
-      const stat = readStat(this.pid);
-      over = ended(stat) || stat!.startTime !== this.startTime;
-    }
+    if (!over && (tids.length === 0 || threads.every((thread) => thread.outcome === 'gone')))
+      over = livingThread(this.pid) === null || readStat(`/proc/${this.pid}`)?.startTime !== this.startTime;
     const took = process.hrtime(began);
     return {
       pid: this.pid,
@@ -266,22 +317,31 @@ export class Target {
       at: boottimeMicros(),
       replaced,
       gone: over,
+      refused,
       threads: over ? [] : threads,
       micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
       bytesRead,
+      reopened: releasedForLimit() - reopened,
     };
   }
 
-  /** Threads that exist now; files of those that ended are closed. */
-  #list(): number[] {
-    let tids: number[];
+  /**
+   * Threads that exist now; files of those that ended are closed. The kernel tells their number faster than their names: if it
+   * is as before and each is found alive afterwards, there is no other.
+   */
+  #list(): readonly number[] {
     try {
-      tids = readdirSync(`/proc/${this.pid}/task`).map(Number);
+      if (this.#listed > 0 && fstatSync(this.#tasks).nlink === this.#listed + 2) return this.#tids;
+      const tids = readdirSync(this.#taskFolder).map(Number);
+      this.#listed = tids.length;
+      if (tids.length > MAX_THREADS) this.#tids = this.#takeTurns(tids);
+      else this.#tids = tids;
     } catch {
-      return [];
+      this.#listed = 0;
+      this.#tids = [];
     }
-    if (this.#threads.size > tids.length || tids.length > 1) {
-      const alive = new Set(tids);
+    if (this.#threads.size > 0) {
+      const alive = new Set(this.#tids);
       for (const [tid, files] of this.#threads)
         if (!alive.has(tid)) {
           files.close();
@@ -289,19 +349,28 @@ export class Target {
           this.#seen.delete(tid);
         }
     }
-    return tids;
+    return this.#tids;
+  }
+
+  /** A bounded part of too many threads, another one each time; one more, that is never found, keeps the look from counting as whole. */
+  #takeTurns(tids: readonly number[]): number[] {
+    this.#listed = 0;
+    this.#turn %= tids.length;
+    const taken = [...tids.slice(this.#turn), ...tids.slice(0, this.#turn)].slice(0, MAX_THREADS);
+    this.#turn += MAX_THREADS;
+    return [...taken, NOT_LOOKED_AT];
   }
 
   #tryAdopt(tid: number): ThreadFiles | null {
     try {
-      return this.#adopt(tid);
+      return tid === NOT_LOOKED_AT ? null : this.#adopt(tid);
     } catch {
       return null;
     }
   }
 
   #tell(tid: number, files: ThreadFiles | null, outcome: 'sampled' | 'unchanged' | LookOutcome): SeenThread {
-    const base = {
+    const head = {
       tid,
       name: files?.name ?? '',
       at: this.#now,
@@ -310,21 +379,16 @@ export class Target {
     };
     const before = this.#seen.get(tid);
     if (outcome === 'unchanged' && before !== undefined)
-      return { ...base, outcome: 'sampled', asBefore: true, ...before };
-    if (files === null || (outcome !== 'sampled' && outcome !== 'unchanged')) {
-      this.#seen.delete(tid);
-      const told = outcome === 'unchanged' ? 'torn' : outcome;
-      return { ...base, outcome: told as LookOutcome, asBefore: false, complete: false, syscall: null, frames: [] };
+      return { ...head, outcome: 'sampled', asBefore: true, ...before };
+    const seen = files !== null && outcome === 'sampled' ? this.#decode(files) : null;
+    if (seen !== null) {
+      this.#seen.set(tid, seen);
+      return { ...head, outcome: 'sampled', asBefore: false, ...seen };
     }
-    const { at } = base;
-    const seen = this.#decode(files);
-    if (seen === null) {
-      this.#seen.delete(tid);
-      files.forget();
-      return { ...base, outcome: 'torn', asBefore: false, complete: false, syscall: null, frames: [] };
-    }
-    this.#seen.set(tid, seen);
-    return { ...base, at, outcome: 'sampled', asBefore: false, ...seen };
+    this.#seen.delete(tid);
+    files?.forget();
+    const told = outcome === 'running' || outcome === 'gone' ? outcome : 'torn';
+    return { ...head, outcome: told, asBefore: false, complete: false, syscall: null, frames: [] };
   }
 
   /** The frames of a valid look; null if the thread went on while more of it was read. */
@@ -333,7 +397,7 @@ export class Target {
   ): { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] } | null {
     const { sp, pc, syscall } = files.registers;
     let block: Buffer = files.block;
-    if (this.#image.mapping(pc) === null) this.#image.refresh();
+    if (this.#image.mapping(pc) === null) this.#refresh();
     let stack = unwind(this.#image, pc, sp, block);
     let more = false;
     if (stack.cut && block.length < this.#room(sp)) {
@@ -365,7 +429,7 @@ export class Target {
   #memory(address: number, length: number): Buffer {
     const bytes = Buffer.alloc(length);
     try {
-      return bytes.subarray(0, readSync(this.#mem, bytes, 0, length, address));
+      return bytes.subarray(0, pread(this.#mem, bytes, length, address));
     } catch {
       return bytes.subarray(0, 0);
     }
@@ -402,10 +466,15 @@ export class Target {
   }
 
   close(): void {
-    for (const files of this.#threads.values()) files.close();
-    this.#threads.clear();
+    this.#closeThreads();
     this.#seen.clear();
     this.#image.close();
     closeSync(this.#mem);
+    closeSync(this.#tasks);
+  }
+
+  #closeThreads(): void {
+    for (const files of this.#threads.values()) files.close();
+    this.#threads.clear();
   }
 }

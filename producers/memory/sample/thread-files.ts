@@ -1,5 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { parseSchedstat, parseSyscall, type Registers } from '../locate/proc-files.js';
+import { count, type Holder, hold, letGo, used, withDescriptors } from './descriptors.js';
+import { pread } from './pread.js';
 
 const LINE = 256;
 
@@ -11,17 +13,23 @@ const lines = {
   statAfter: Buffer.alloc(LINE),
 };
 
-const same = (a: Buffer, aLength: number, b: Buffer, bLength: number): boolean =>
-  aLength === bLength && a.compare(b, 0, bLength, 0, aLength) === 0;
+/** Lines are short: comparing them byte for byte costs less than a call into the runtime. */
+const same = (a: Buffer, aLength: number, b: Buffer, bLength: number): boolean => {
+  if (aLength !== bLength) return false;
+  for (let i = aLength - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
+};
 
-export type RawOutcome = 'sampled' | 'unchanged' | 'running' | 'torn' | 'gone' | 'replaced';
+export type RawOutcome = 'sampled' | 'unchanged' | 'running' | 'torn' | 'gone' | 'replaced' | 'denied';
 
 /** The kept files of one thread and what its last valid look read from them. */
-export class ThreadFiles {
+export class ThreadFiles implements Holder {
   readonly tid: number;
   readonly name: string;
-  readonly #schedstat: number;
-  readonly #syscall: number;
+  readonly #folder: string;
+  #schedstat = -1;
+  #syscall = -1;
+  lastUsed = 0;
   readonly registers: Registers = { sp: 0, pc: 0, syscall: -1 };
   /** Of the newest read, valid or not. */
   counters = { runTime: 0, slices: -1 };
@@ -31,24 +39,54 @@ export class ThreadFiles {
   readonly #stat = Buffer.alloc(LINE);
   #statLength = 0;
   #valid = false;
-  /** The last valid look's block begins at SP. */
+  #space = Buffer.alloc(0);
+  /** The last valid look's block begins at SP; empty if there is no memory there. */
   block = Buffer.alloc(0);
   /** Bytes that the next block should have. */
   wanted = 4096;
   bytesRead = 0;
 
-  /** Throws the errors of open(2). */
-  constructor(pid: number, tid: number) {
+  /** `tasks` is the process's folder of threads, of a kind that no later process can take the place of. Throws the errors of open(2). */
+  constructor(tasks: string, tid: number) {
     this.tid = tid;
-    const folder = `/proc/${pid}/task/${tid}`;
-    this.name = readFileSync(`${folder}/comm`, 'utf8').trimEnd();
-    this.#syscall = openSync(`${folder}/syscall`, 'r');
+    this.#folder = `${tasks}/${tid}`;
+    this.#open();
     try {
-      this.#schedstat = openSync(`${folder}/schedstat`, 'r');
+      this.name = withDescriptors(this, () => readFileSync(`${this.#folder}/comm`, 'utf8')).trimEnd();
     } catch (error) {
-      closeSync(this.#syscall);
+      this.release();
       throw error;
     }
+    hold(this);
+  }
+
+  #open(): void {
+    this.lastUsed = used();
+    this.#syscall = withDescriptors(this, () => openSync(`${this.#folder}/syscall`, 'r'));
+    count(1);
+    try {
+      this.#schedstat = withDescriptors(this, () => openSync(`${this.#folder}/schedstat`, 'r'));
+      count(1);
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+  }
+
+  get held(): number {
+    return this.#syscall < 0 ? 0 : 2;
+  }
+
+  /** Closes the files; the next look opens them again and takes nothing as unchanged. */
+  release(): void {
+    for (const fd of [this.#syscall, this.#schedstat])
+      if (fd >= 0) {
+        closeSync(fd);
+        count(-1);
+      }
+    this.#syscall = -1;
+    this.#schedstat = -1;
+    this.#valid = false;
   }
 
   /** The `syscall` line of the last valid look. */
@@ -59,13 +97,15 @@ export class ThreadFiles {
   /**
    * One validated look: counters, registers, stack block, then registers and counters again.
    * `instant` is called at a moment that the result is true of. `mem` is the process's memory; `room` bounds the block by SP.
-   * Throws the errors of read(2) except for a thread or process that has gone.
+   * Throws the errors of read(2) except for a thread or process that has gone or does not let itself be looked at.
    */
   look(mem: number, room: (sp: number) => number, instant: () => void): RawOutcome {
     this.bytesRead = 0;
     const wasValid = this.#valid;
     this.#valid = false;
+    this.lastUsed = used();
     try {
+      if (this.#syscall < 0) this.#open();
       if (wasValid) instant();
       const statLength = this.#read(this.#schedstat, lines.stat);
       const length = this.#read(this.#syscall, lines.before);
@@ -83,17 +123,9 @@ export class ThreadFiles {
         this.#valid = this.counters.slices > 0;
         if (this.#valid) return 'unchanged';
       }
-      const size = Math.min(this.wanted, room(this.registers.sp));
-      if (this.block.length !== size) this.block = Buffer.alloc(size);
-      let got = 0;
-      if (size > 0) {
-        got = readSync(mem, this.block, 0, size, this.registers.sp);
-        this.bytesRead += got;
-        if (got === 0) {
-          instant();
-          return 'replaced';
-        }
-        if (got < size) this.block = this.block.subarray(0, got);
+      if (!this.#readBlock(mem, Math.min(this.wanted, room(this.registers.sp)))) {
+        instant();
+        return 'replaced';
       }
       instant();
       const lengthAfter = this.#read(this.#syscall, lines.after);
@@ -110,15 +142,41 @@ export class ThreadFiles {
       this.#valid = true;
       return 'sampled';
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ESRCH' && code !== 'ENOENT' && code !== 'EIO') throw error;
       instant();
-      return code === 'EIO' ? 'torn' : 'gone';
+      switch ((error as NodeJS.ErrnoException).code) {
+        case 'ESRCH':
+        case 'ENOENT':
+          return 'gone';
+        case 'EACCES':
+        case 'EPERM':
+          return 'denied';
+        default:
+          throw error;
+      }
     }
+  }
+
+  /** False if the memory belongs to a program that is no more. A stack pointer into nowhere gives an empty block. */
+  #readBlock(mem: number, size: number): boolean {
+    if (this.#space.length < size) this.#space = Buffer.alloc(size);
+    let got = 0;
+    if (size > 0)
+      try {
+        got = pread(mem, this.#space, size, this.registers.sp);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+        this.block = this.#space.subarray(0, 0);
+        return true;
+      }
+    this.bytesRead += got;
+    if (this.block.length !== got || this.block.buffer !== this.#space.buffer)
+      this.block = this.#space.subarray(0, got);
+    return got > 0 || size === 0;
   }
 
   /** True if the thread stands as at the last valid look. */
   still(): boolean {
+    if (this.#syscall < 0) return false;
     const statLength = this.#read(this.#schedstat, lines.statAfter);
     const length = this.#read(this.#syscall, lines.after);
     return (
@@ -132,13 +190,13 @@ export class ThreadFiles {
   }
 
   #read(fd: number, into: Buffer): number {
-    const length = readSync(fd, into, 0, LINE, 0);
+    const length = pread(fd, into, LINE, 0);
     this.bytesRead += length;
     return length;
   }
 
   close(): void {
-    closeSync(this.#syscall);
-    closeSync(this.#schedstat);
+    this.release();
+    letGo(this);
   }
 }

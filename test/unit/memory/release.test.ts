@@ -80,6 +80,8 @@ test('a look as JSON keeps big numbers, addresses and what is unavailable', () =
     at: 2,
     replaced: false,
     gone: false,
+    refused: '',
+    reopened: 0,
     micros: 12,
     bytesRead: 4300,
     threads: [
