@@ -78,6 +78,8 @@ export class Judge {
       seq: record.seq,
       tick: null,
       missing,
+      head: null,
+      say: () => undefined,
       emit: (verdict) => this.verdicts.push(verdict),
       wake: () => {},
       sleep: () => {},
