@@ -13,15 +13,46 @@ export const sourceOfBuffer = (bytes: Buffer): ByteSource => ({
   read: (offset, length) => bytes.subarray(Math.min(offset, bytes.length), Math.min(offset + length, bytes.length)),
 });
 
-/** The descriptor stays the caller's. */
+const PAGE = 16 * 1024;
+const PAGES = 16;
+const SMALL = 4096;
+
+/**
+ * The descriptor stays the caller's. Small reads, of which decoding code and names makes thousands, come from a few kept pages:
+ * a file that changes meanwhile is told as it was, as the process that mapped it privately has it.
+ */
 export const sourceOfFile = (fd: number): ByteSource => {
   const size = fstatSync(fd).size;
+  const pages = new Map<number, Buffer>();
+  const direct = (offset: number, length: number): Buffer => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      const got = readSync(fd, bytes, done, length - done, offset + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return bytes.subarray(0, done);
+  };
+  const page = (number: number): Buffer => {
+    const known = pages.get(number);
+    if (known !== undefined) return known;
+    const bytes = direct(number * PAGE, Math.min(PAGE, size - number * PAGE));
+    if (pages.size >= PAGES) pages.delete(pages.keys().next().value!);
+    pages.set(number, bytes);
+    return bytes;
+  };
   return {
     size,
     read(offset, length) {
       const wanted = Math.max(0, Math.min(length, size - offset));
-      const bytes = Buffer.alloc(wanted);
-      return bytes.subarray(0, wanted === 0 ? 0 : readSync(fd, bytes, 0, wanted, offset));
+      if (!(wanted > 0 && offset >= 0)) return Buffer.alloc(0);
+      if (wanted > SMALL) return direct(offset, wanted);
+      const number = Math.floor(offset / PAGE);
+      const at = offset - number * PAGE;
+      const first = page(number).subarray(at, at + wanted);
+      if (at + wanted <= PAGE || first.length < PAGE - at) return first;
+      return Buffer.concat([first, page(number + 1).subarray(0, wanted - first.length)]);
     },
   };
 };

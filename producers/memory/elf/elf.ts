@@ -4,8 +4,15 @@ import { type ByteSource, Cursor, stringAt } from './byte-source.js';
 
 /** Sections larger than this are not read: nothing that we need comes near it. */
 const MAX_SECTION = 64 * 1024 * 1024;
-const MAX_HEADERS = 65_536;
+const MAX_NAMES = 4 * 1024 * 1024;
+/** Program headers of real files are dozens, sections (with -ffunction-sections in object files) thousands. */
+const MAX_SEGMENTS = 4096;
+const MAX_SECTIONS = 65_536;
+/** Counts that did not fit stand in the first section's header. */
+const PN_XNUM = 0xffff;
+const SHN_XINDEX = 0xffff;
 const PT_LOAD = 1;
+export const PT_DYNAMIC = 2;
 const PT_NOTE = 4;
 const PT_GNU_EH_FRAME = 0x6474e550;
 const SHT_NOBITS = 8;
@@ -24,6 +31,7 @@ export interface Segment {
   readonly vaddr: number;
   readonly fileSize: number;
   readonly memorySize: number;
+  readonly align: number;
 }
 
 export interface Section {
@@ -43,8 +51,10 @@ export interface Elf {
   readonly type: number;
   readonly machine: number;
   readonly entry: number;
+  readonly segments: readonly Segment[];
   readonly loads: readonly Segment[];
   readonly ehFrameHeader: Segment | null;
+  /** None if the file was stripped of their headers or these are damaged: programs run without. */
   readonly sections: readonly Section[];
   /** hex; '' if there is none */
   readonly buildId: string;
@@ -77,29 +87,51 @@ export const parseElf = (source: ByteSource): Elf => {
   const sectionCount = cursor.u16();
   const namesIndex = cursor.u16();
 
-  const segments = segmentCount === 0 ? [] : readSegments(source, segmentsAt, segmentSize, segmentCount);
-  // A file stripped of its section headers is legal: the segments alone must do.
-  const sections = sectionCount === 0 ? [] : readSections(source, sectionsAt, sectionSize, sectionCount, namesIndex);
+  const zeroth = sectionsAt === 0 ? null : readZeroth(source, sectionsAt, sectionSize);
+  const segments = readSegments(
+    source,
+    segmentsAt,
+    segmentSize,
+    segmentCount === PN_XNUM ? (zeroth?.info ?? 0) : segmentCount,
+  );
   return {
     source,
     type,
     machine,
     entry,
+    segments,
     loads: segments.filter((segment) => segment.type === PT_LOAD),
     ehFrameHeader: segments.find((segment) => segment.type === PT_GNU_EH_FRAME) ?? null,
-    sections,
+    sections: readSections(
+      source,
+      sectionsAt,
+      sectionSize,
+      sectionCount === 0 ? (zeroth?.size ?? 0) : sectionCount,
+      namesIndex === SHN_XINDEX ? (zeroth?.link ?? 0) : namesIndex,
+    ),
     buildId: readBuildId(source, segments),
   };
 };
 
-const table = (source: ByteSource, at: number, entry: number, count: number, least: number): Buffer => {
-  if (entry < least || count > MAX_HEADERS) return invalid('header table of an impossible shape', at);
+const table = (source: ByteSource, at: number, entry: number, count: number, least: number, most: number): Buffer => {
+  if (entry < least || count > most) return invalid('header table of an impossible shape', at);
   const bytes = source.read(at, entry * count);
   return bytes.length < entry * count ? invalid('header table outside of the file', at) : bytes;
 };
 
+const readZeroth = (
+  source: ByteSource,
+  at: number,
+  entry: number,
+): { size: number; link: number; info: number } | null => {
+  const bytes = entry < 64 ? Buffer.alloc(0) : source.read(at, 64);
+  if (bytes.length < 64) return null;
+  return { size: Number(bytes.readBigUInt64LE(32)), link: bytes.readUInt32LE(40), info: bytes.readUInt32LE(44) };
+};
+
 const readSegments = (source: ByteSource, at: number, entry: number, count: number): Segment[] => {
-  const bytes = table(source, at, entry, count, 56);
+  if (count === 0) return [];
+  const bytes = table(source, at, entry, count, 56, MAX_SEGMENTS);
   return Array.from({ length: count }, (_, i) => {
     const cursor = new Cursor(bytes, i * entry, (i + 1) * entry, 'ELF_INVALID');
     const type = cursor.u32();
@@ -107,12 +139,17 @@ const readSegments = (source: ByteSource, at: number, entry: number, count: numb
     const offset = cursor.u64();
     const vaddr = cursor.u64();
     cursor.skip(8);
-    return { type, executable: (flags & 1) !== 0, offset, vaddr, fileSize: cursor.u64(), memorySize: cursor.u64() };
+    const fileSize = cursor.u64();
+    const memorySize = cursor.u64();
+    return { type, executable: (flags & 1) !== 0, offset, vaddr, fileSize, memorySize, align: cursor.u64() };
   });
 };
 
 const readSections = (source: ByteSource, at: number, entry: number, count: number, namesIndex: number): Section[] => {
-  const bytes = table(source, at, entry, count, 64);
+  // Nothing that runs a program reads these headers: where they are wrong, the segments alone must do.
+  if (at === 0 || count === 0 || count > MAX_SECTIONS || entry < 64) return [];
+  const bytes = source.read(at, entry * count);
+  if (bytes.length < entry * count) return [];
   const raw = Array.from({ length: count }, (_, i) => {
     const cursor = new Cursor(bytes, i * entry, (i + 1) * entry, 'ELF_INVALID');
     const nameAt = cursor.u32();
@@ -123,7 +160,11 @@ const readSections = (source: ByteSource, at: number, entry: number, count: numb
     const size = cursor.u64();
     return { nameAt, name: '', type, flags, vaddr, offset, size, link: cursor.u32(), info: cursor.u32() };
   });
-  const names = raw[namesIndex] === undefined ? Buffer.alloc(0) : rawSection(source, raw[namesIndex]);
+  const holder = raw[namesIndex];
+  const names =
+    holder === undefined || holder.type === SHT_NOBITS || holder.size > MAX_NAMES
+      ? Buffer.alloc(0)
+      : source.read(holder.offset, holder.size);
   return raw.map(({ nameAt, ...section }) => ({ ...section, name: stringAt(names, nameAt, 256) }));
 };
 
@@ -136,18 +177,29 @@ const rawSection = (source: ByteSource, section: Section): Buffer => {
 
 /** Contents of a section, decompressed; empty if it does not exist. Throws ELF_INVALID. */
 export const sectionBytes = (elf: Elf, section: Section | string | undefined): Buffer => {
-  const found = typeof section === 'string' ? elf.sections.find((s) => s.name === section) : section;
+  const found = typeof section === 'string' ? sectionNamed(elf, section) : section;
   if (found === undefined) return Buffer.alloc(0);
   const bytes = rawSection(elf.source, found);
+  if (found.name.startsWith('.zdebug_') && bytes.toString('latin1', 0, 4) === 'ZLIB')
+    return inflated(found, bytes.subarray(12));
   if ((found.flags & SHF_COMPRESSED) === 0) return bytes;
   if (bytes.length < 24 || bytes.readUInt32LE(0) !== 1)
     return invalid(`section ${found.name} has an unknown compression`);
+  return inflated(found, bytes.subarray(24));
+};
+
+const inflated = (section: Section, bytes: Buffer): Buffer => {
   try {
-    return inflateSync(bytes.subarray(24), { maxOutputLength: MAX_SECTION });
+    return inflateSync(bytes, { maxOutputLength: MAX_SECTION });
   } catch (cause) {
-    throw new AttestreamError('ELF_INVALID', `section ${found.name} cannot be decompressed`, {}, { cause });
+    throw new AttestreamError('ELF_INVALID', `section ${section.name} cannot be decompressed`, {}, { cause });
   }
 };
+
+/** The section of that name; one that an older linker compressed (`.zdebug_…`) for `.debug_…`. */
+const sectionNamed = (elf: Elf, name: string): Section | undefined =>
+  elf.sections.find((section) => section.name === name) ??
+  (name.startsWith('.debug_') ? elf.sections.find((section) => section.name === `.z${name.slice(1)}`) : undefined);
 
 /** `length` bytes of the loaded image at a link-time address, from the file; fewer where the segment ends. */
 export const bytesAt = (elf: Elf, vaddr: number, length: number): Buffer => {
@@ -161,13 +213,15 @@ const readBuildId = (source: ByteSource, segments: readonly Segment[]): string =
   for (const note of segments) {
     if (note.type !== PT_NOTE) continue;
     const bytes = source.read(note.offset, Math.min(note.fileSize, 4096));
+    // Only notes of processor features are aligned to 8.
+    const align = note.align === 8 ? 8 : 4;
     for (let at = 0; at + 12 <= bytes.length; ) {
       const nameSize = bytes.readUInt32LE(at);
       const size = bytes.readUInt32LE(at + 4);
-      const start = at + 12 + Math.ceil(nameSize / 4) * 4;
+      const start = Math.ceil((at + 12 + nameSize) / align) * align;
       if (bytes.readUInt32LE(at + 8) === NT_GNU_BUILD_ID && bytes.toString('latin1', at + 12, at + 16) === 'GNU\0')
         return size <= 64 ? bytes.toString('hex', start, start + size) : '';
-      at = start + Math.ceil(size / 4) * 4;
+      at = Math.ceil((start + size) / align) * align;
     }
   }
   return '';

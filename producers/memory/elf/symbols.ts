@@ -1,12 +1,19 @@
-import { stringAt } from './byte-source.js';
-import { type Elf, sectionBytes } from './elf.js';
+import type { ByteSource } from './byte-source.js';
+import { type Elf, EM_AARCH64 } from './elf.js';
+import { nameOffsets, type SymbolEntries, symbolEntries, symbolName } from './symbol-sections.js';
 
 const ENTRY = 24;
+const STT_NOTYPE = 0;
+const STT_OBJECT = 1;
 const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
 const SHN_UNDEF = 0;
+const SHN_LORESERVE = 0xff00;
 /** Symbols looked at behind the nearest start when searching one that covers: nested symbols are rare and shallow. */
 const NESTING = 16;
+/** Names told of one address; a hostile table may have thousands. */
+const MAX_NAMES = 64;
+const MAX_KNOWN = 16_384;
 
 /** A function's extent in link-time addresses. */
 export interface FunctionSymbol {
@@ -16,80 +23,165 @@ export interface FunctionSymbol {
   readonly names: readonly string[];
 }
 
-/** The functions of one file by address: a name is given only if the symbol covers the address. */
+/** A variable's place in link-time addresses. */
+export interface ObjectSymbol {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** Sorting numbers without a comparison function is many times faster: start and index fit into one if both are small. */
+const SPAN = 2 ** 32;
+const INDEX = 2 ** 21;
+
+const order = (starts: Float64Array): Uint32Array => {
+  const { length } = starts;
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  for (let i = 0; i < length; i++) {
+    least = Math.min(least, starts[i]!);
+    most = Math.max(most, starts[i]!);
+  }
+  if (length >= INDEX || most - least >= SPAN)
+    return Uint32Array.from(starts.keys()).sort((a, b) => starts[a]! - starts[b]! || a - b);
+  const keys = new Float64Array(length);
+  for (let i = 0; i < length; i++) keys[i] = (starts[i]! - least) * INDEX + i;
+  keys.sort();
+  return Uint32Array.from(keys, (key) => key % INDEX);
+};
+
+/** The functions of one file by address: a name is given only if the symbol covers the address. Names are read when asked for. */
 export class SymbolTable {
   readonly #starts: Float64Array;
   readonly #sizes: Float64Array;
-  readonly #names: readonly Buffer[];
-  readonly #table: Uint8Array;
   readonly #nameAt: Uint32Array;
+  readonly #names: ByteSource;
+  readonly #entries: () => SymbolEntries;
+  readonly #known = new Map<number, FunctionSymbol>();
 
+  /** Throws ELF_INVALID. */
   constructor(elf: Elf) {
-    const found: { start: number; size: number; table: number; nameAt: number }[] = [];
-    const names: Buffer[] = [];
-    for (const section of elf.sections) {
-      if (section.name !== '.symtab' && section.name !== '.dynsym') continue;
-      const bytes = sectionBytes(elf, section);
-      const table = names.push(sectionBytes(elf, elf.sections[section.link])) - 1;
-      for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
-        const type = bytes[at + 4]! & 0xf;
-        if ((type !== STT_FUNC && type !== STT_GNU_IFUNC) || bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
-        const start = Number(bytes.readBigUInt64LE(at + 8));
-        found.push({ start, size: Number(bytes.readBigUInt64LE(at + 16)), table, nameAt: bytes.readUInt32LE(at) });
-      }
-      if (names.length > 8) break;
-    }
-    found.sort((a, b) => a.start - b.start || a.size - b.size);
+    this.#entries = () => symbolEntries(elf);
+    const { bytes, names, full } = symbolEntries(elf);
     this.#names = names;
-    this.#starts = Float64Array.from(found, (symbol) => symbol.start);
-    this.#sizes = Float64Array.from(found, (symbol) => symbol.size);
-    this.#table = Uint8Array.from(found, (symbol) => symbol.table);
-    this.#nameAt = Uint32Array.from(found, (symbol) => symbol.nameAt);
+    const count = Math.floor(bytes.length / ENTRY);
+    const starts = new Float64Array(count);
+    const sizes = new Float64Array(count);
+    const nameAt = new Uint32Array(count);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let length = 0;
+    let unsized = false;
+    for (let i = 0, at = 0; i < count; i++, at += ENTRY) {
+      const type = bytes[at + 4]! & 0xf;
+      if (type !== STT_FUNC && type !== STT_GNU_IFUNC) continue;
+      const section = view.getUint16(at + 6, true);
+      if (section === SHN_UNDEF) continue;
+      const size = view.getUint32(at + 16, true) + view.getUint32(at + 20, true) * 2 ** 32;
+      if (size === 0) {
+        // Covers nothing, unless what comes next is known.
+        if (!full || section >= SHN_LORESERVE) continue;
+        unsized = true;
+      }
+      starts[length] = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 2 ** 32;
+      sizes[length] = size === 0 ? -section : size;
+      nameAt[length++] = view.getUint32(at, true);
+    }
+    if (unsized) this.#size(elf, bytes, starts.subarray(0, length), sizes);
+    const sorted = order(starts.subarray(0, length));
+    this.#starts = Float64Array.from(sorted, (i) => starts[i]!);
+    this.#sizes = Float64Array.from(sorted, (i) => sizes[i]!);
+    this.#nameAt = Uint32Array.from(sorted, (i) => nameAt[i]!);
+  }
+
+  /**
+   * Functions written in assembly often have no size. A full table names the next one, whatever its type: up to there, and no
+   * further than its section, the code is theirs.
+   */
+  #size(elf: Elf, bytes: Buffer, starts: Float64Array, sizes: Float64Array): void {
+    const bounds: number[] = [];
+    for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
+      const type = bytes[at + 4]! & 0xf;
+      if (type !== STT_FUNC && type !== STT_NOTYPE && type !== STT_GNU_IFUNC) continue;
+      if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
+      // `$x` and `$d` only mark what is code and what is data.
+      if (type === STT_NOTYPE && elf.machine === EM_AARCH64 && this.#isMark(bytes.readUInt32LE(at))) continue;
+      bounds.push(Number(bytes.readBigUInt64LE(at + 8)));
+    }
+    const sorted = Float64Array.from(bounds).sort();
+    for (let i = 0; i < starts.length; i++) {
+      if (sizes[i]! > 0) continue;
+      const section = elf.sections[-sizes[i]!];
+      const end = section === undefined ? 0 : section.vaddr + section.size;
+      const next = sorted[lastAtOrBefore(sorted, starts[i]!) + 1] ?? end;
+      sizes[i] = Math.max(0, Math.min(next, end) - starts[i]!);
+    }
+  }
+
+  #isMark(nameAt: number): boolean {
+    return this.#names.read(nameAt, 1)[0] === 0x24;
   }
 
   get length(): number {
     return this.#starts.length;
   }
 
-  /** Index of the last symbol that starts at or before `vaddr`; -1 if none. */
-  #before(vaddr: number): number {
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#starts[middle]! <= vaddr) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
-
-  #name(i: number): string {
-    const name = stringAt(this.#names[this.#table[i]!]!, this.#nameAt[i]!, 1024);
-    const version = name.indexOf('@');
-    return version > 0 ? name.slice(0, version) : name;
-  }
-
   /** The function whose bytes hold `vaddr`; null if no symbol covers it. */
   covering(vaddr: number): FunctionSymbol | null {
-    let last = this.#before(vaddr);
-    for (let back = 0; last >= 0 && back < NESTING; last--, back++)
+    let last = lastAtOrBefore(this.#starts, vaddr);
+    for (let back = 0; last >= 0; last--, back++) {
       if (vaddr < this.#starts[last]! + this.#sizes[last]!) break;
-      else if (back === NESTING - 1) return null;
-    if (last < 0) return null;
-    const start = this.#starts[last]!;
-    const size = this.#sizes[last]!;
-    const names = new Set<string>();
-    for (let i = last, n = 0; i >= 0 && n < 64 && this.#starts[i] === start; i--, n++) names.add(this.#name(i));
-    names.delete('');
-    return { start, size, names: [...names].sort(byPreference) };
+      if (back === NESTING - 1) return null;
+    }
+    return last < 0 ? null : this.#at(last);
   }
 
-  /** First function of that name; null if there is none. Linear: for opening a target, not for a look. */
+  #at(last: number): FunctionSymbol {
+    const known = this.#known.get(last);
+    if (known !== undefined) return known;
+    const start = this.#starts[last]!;
+    const names = new Set<string>();
+    for (let i = last, n = 0; i >= 0 && n < MAX_NAMES && this.#starts[i] === start; i--, n++)
+      names.add(symbolName(this.#names, this.#nameAt[i]!));
+    names.delete('');
+    const symbol = { start, size: this.#sizes[last]!, names: [...names].sort(byPreference) };
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(last, symbol);
+    return symbol;
+  }
+
+  /** First function of that name; null if there is none. Reads all names: for opening a target, not for a look. */
   named(name: string): FunctionSymbol | null {
-    for (let i = 0; i < this.#starts.length; i++) if (this.#name(i) === name) return this.covering(this.#starts[i]!);
+    const offsets = nameOffsets(this.#names, name);
+    if (offsets.size === 0) return null;
+    for (let i = 0; i < this.#starts.length; i++)
+      if (offsets.has(this.#nameAt[i]!)) return this.covering(this.#starts[i]!);
+    return null;
+  }
+
+  /** First variable of that name; null if there is none. Reads all names, like `named`. */
+  object(name: string): ObjectSymbol | null {
+    const { bytes, names } = this.#entries();
+    const offsets = nameOffsets(names, name);
+    if (offsets.size === 0) return null;
+    for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
+      if ((bytes[at + 4]! & 0xf) !== STT_OBJECT || !offsets.has(bytes.readUInt32LE(at))) continue;
+      if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
+      return { start: Number(bytes.readBigUInt64LE(at + 8)), size: Number(bytes.readBigUInt64LE(at + 16)) };
+    }
     return null;
   }
 }
+
+/** Index of the last of sorted numbers that is not above `value`; -1 if none. */
+const lastAtOrBefore = (sorted: Float64Array, value: number): number => {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+};
 
 const underscores = (name: string): number => name.length - name.replace(/^_+/, '').length;
 

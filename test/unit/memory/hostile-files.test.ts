@@ -118,13 +118,15 @@ suite(`hostile program files ${noCompiler}`, () => {
     expect(() => readAll(Buffer.alloc(0))).not.toThrow();
   });
 
-  test('section headers with impossible sizes and counts are refused without memory of that size', () => {
+  test('section headers with impossible sizes take no memory of that size, and the segments still tell of the code', () => {
     const bytes = Buffer.from(originals[0]!);
     const sectionsAt = Number(bytes.readBigUInt64LE(0x28));
     for (let i = 0; i < bytes.readUInt16LE(0x3c); i++)
       bytes.writeBigUInt64LE(0xffffffffffffn, sectionsAt + i * 64 + 0x20);
     const before = process.memoryUsage().arrayBuffers;
-    expect(() => parseElf(sourceOfBuffer(bytes))).toThrow(expect.objectContaining({ code: 'ELF_INVALID' }));
+    const elf = parseElf(sourceOfBuffer(bytes));
+    expect(new CallFrameInfo(elf).present).toBe(true);
+    expect(elf.sections.every(({ name }) => name === '')).toBe(true);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 * 1024);
   });
 });
