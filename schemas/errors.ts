@@ -108,6 +108,16 @@ export const ERRORS = {
   TPM_BLOB_INVALID:
     'Bytes that should be a TPM structure (attestation, public area, signature, selection, credential) are not one. The message names the field.',
 
+  CERTIFICATE_INVALID:
+    'A certificate cannot be read: not X.509, too large, or with a key of no usable kind. Name a file in PEM or DER.',
+  ENROL_REFUSED: 'A verifier refused to enrol this host. The message holds its reason.',
+  ENROL_TIMEOUT:
+    'No verifier answered in time. Is a controller running on this log, and is its key among those given with --key?',
+  HOST_UNKNOWN: 'The log knows no such host. `attestream host list` shows those that it knows.',
+
+  IMA_INVALID:
+    'A measurement list of IMA, or a record in it, does not hold together: a length, a name or a field is not as the kernel writes it. The message names the place.',
+
   PROCESS_GONE: 'There is no such process (any more). Check the process id.',
   PROCESS_KERNEL_THREAD: 'The process is a thread of the kernel: it runs no program that could be looked at.',
   PROCESS_DENIED:

@@ -1,0 +1,122 @@
+import { AttestreamError } from '../errors.js';
+import { type BankMode, type BankModes, type Fill, modeOf } from './bank-mode.js';
+import type { ImaRecord } from './entry.js';
+import type { RecordSpan } from './record-span.js';
+import type { ImaReplay } from './replay.js';
+import type { ImaBank } from './template-hash.js';
+
+/** A PCR value that is to be explained, as quoted or given. */
+export interface QuotedPcr {
+  readonly bank: ImaBank;
+  readonly pcr: number;
+  readonly value: Buffer;
+}
+
+export interface PrefixMatch {
+  /** Entries in the prefix. */
+  readonly count: number;
+  readonly modes: BankModes;
+  /** The replay after just these entries; go on from here at the next quote. */
+  readonly replay: ImaReplay;
+}
+
+/** How near a search came. */
+export interface NearestPrefix {
+  /** Entries after which the most values were explained at once. */
+  readonly count: number;
+  /** Values explained there. */
+  readonly explained: readonly QuotedPcr[];
+  readonly missing: readonly QuotedPcr[];
+  /** For each value, in the order given: entries after which it alone was explained first; null if never. */
+  readonly alone: readonly (number | null)[];
+}
+
+/**
+ * Looks for the prefix of a list that explains every given value at once, one mode a bank. The list may run ahead of the quote,
+ * so any prefix from the starting replay on will do, that of no further entry included. The first one found counts.
+ */
+export class ImaPrefixSearch {
+  readonly #expected: readonly QuotedPcr[];
+  readonly #modes: BankModes;
+  readonly #replay: ImaReplay;
+  readonly #banks: readonly ImaBank[];
+  #found: PrefixMatch | null = null;
+  #best: NearestPrefix;
+  readonly #alone: (number | null)[];
+
+  /**
+   * @param start where the last match stands; it is not changed
+   * @param modes of banks whose mode this boot has shown
+   */
+  constructor(start: ImaReplay, expected: readonly QuotedPcr[], modes: BankModes = {}) {
+    const lacking = expected.find(({ bank }) => !start.banks.includes(bank));
+    if (lacking !== undefined)
+      throw new AttestreamError(
+        'INTERNAL',
+        `a value of bank ${lacking.bank}, which is not replayed, is to be explained`,
+      );
+    this.#expected = expected;
+    this.#modes = modes;
+    this.#replay = start.clone();
+    this.#banks = [...new Set(expected.map(({ bank }) => bank))];
+    this.#alone = expected.map(() => null);
+    this.#best = { count: start.count, explained: [], missing: expected, alone: this.#alone };
+    this.#look();
+  }
+
+  get match(): PrefixMatch | null {
+    return this.#found;
+  }
+
+  get nearest(): NearestPrefix {
+    return { ...this.#best, alone: [...this.#alone] };
+  }
+
+  /** True once the prefix is found; further records are ignored then. */
+  extend(record: ImaRecord): boolean {
+    if (this.#found !== null) return true;
+    this.#replay.extend(record);
+    this.#look();
+    return this.#found !== null;
+  }
+
+  extendSpan(span: RecordSpan): boolean {
+    if (this.#found !== null) return true;
+    this.#replay.extendSpan(span);
+    this.#look();
+    return this.#found !== null;
+  }
+
+  #look(): void {
+    const count = this.#replay.count;
+    const fills = this.#expected.map(({ bank, pcr, value }) =>
+      this.#replay.fillsGiving(bank, pcr, value).filter((fill) => this.#allowed(bank, fill)),
+    );
+    if (fills.length > 0 && fills.every((given) => given.length === 0)) return;
+    for (const [i, given] of fills.entries()) if (given.length > 0) this.#alone[i] ??= count;
+    const chosen = new Map<ImaBank, Fill>();
+    const explained: QuotedPcr[] = [];
+    for (const bank of this.#banks) {
+      const candidates = new Map<Fill, QuotedPcr[]>();
+      for (const [i, given] of fills.entries())
+        if (this.#expected[i]!.bank === bank)
+          for (const fill of given) candidates.set(fill, [...(candidates.get(fill) ?? []), this.#expected[i]!]);
+      let best: [Fill, QuotedPcr[]] | null = null;
+      for (const candidate of candidates) if (best === null || candidate[1].length > best[1].length) best = candidate;
+      if (best === null) continue;
+      chosen.set(bank, best[0]);
+      explained.push(...best[1]);
+    }
+    const missing = this.#expected.filter((value) => !explained.includes(value));
+    if (explained.length > this.#best.explained.length) this.#best = { count, explained, missing, alone: this.#alone };
+    if (missing.length > 0) return;
+    for (const [bank, fill] of chosen) this.#replay.settleFill(bank, fill);
+    const modes = Object.fromEntries([...chosen].map(([bank, fill]) => [bank, modeOf(fill)] as [ImaBank, BankMode]));
+    this.#found = { count, modes, replay: this.#replay };
+  }
+
+  #allowed(bank: ImaBank, fill: Fill): boolean {
+    const known = this.#modes[bank];
+    return bank === 'sha1' || known === undefined || known === modeOf(fill);
+  }
+}
