@@ -83,6 +83,10 @@ export interface ThreadLook {
   readonly syscall: number | null;
   /** Innermost first. */
   readonly frames: readonly Frame[];
+  /** Of the system call, a0 to a5: those that the policy releases. */
+  readonly arguments?: readonly Parameter[];
+  /** Calls that returned not long ago: a hint, never a fact. */
+  readonly residue?: readonly Frame[];
 }
 
 export interface Look extends Identity {
@@ -92,6 +96,41 @@ export interface Look extends Identity {
   readonly threads: readonly ThreadLook[];
   readonly micros: number;
   readonly bytesRead: number;
+  /** predicted | blind; empty: not said */
+  readonly planned?: string;
+  /** The instant that the look was planned for. */
+  readonly due?: Micros | null;
+  readonly stopped?: boolean;
+  readonly globals?: readonly Parameter[];
+}
+
+/** After `seen` has started, when `function` may be on the stack. Offsets in µs from that start. */
+export interface PredictionRow {
+  readonly seen: string;
+  readonly function: string;
+  readonly offset: Micros;
+  readonly from: Micros;
+  readonly to: Micros;
+  /** 0: not known */
+  readonly visible: Micros;
+  /** Parts per million. */
+  readonly probability: number;
+  /** Parts per million. */
+  readonly weight: number;
+}
+
+export interface Prediction {
+  /** 32 bytes. */
+  readonly id: Buffer;
+  readonly host: string;
+  readonly container: string;
+  readonly process: string;
+  readonly policy: string;
+  readonly slice: string;
+  readonly at: Micros;
+  readonly validUntil: Micros;
+  readonly anchor: { readonly function: string; readonly notBefore: Micros; readonly at: Micros } | null;
+  readonly rows: readonly PredictionRow[];
 }
 
 export interface Gap extends Identity {
@@ -400,6 +439,7 @@ export interface Records {
   ProcessEvent: ProcessEvent;
   Activation: Activation;
   Look: Look;
+  Prediction: Prediction;
   Gap: Gap;
   Tick: Tick;
   Assignment: Assignment;

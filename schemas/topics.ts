@@ -45,7 +45,7 @@ export const TOPICS: readonly Topic[] = [
     cleanup: 'delete',
     records: ['StreamOpened', 'ProcessEvent', 'Activation', 'Look', 'Gap', ...controller, 'Checkpoint'],
   },
-  { name: 'predictions', cleanup: 'delete', records: [] },
+  { name: 'predictions', cleanup: 'delete', records: ['Prediction'] },
   { name: 'verdicts', cleanup: 'delete', records: ['Verdict'] },
   { name: 'policies', cleanup: 'compact', records: ['Policy'] },
   { name: 'journal', cleanup: 'delete', records: ['Receipt'] },

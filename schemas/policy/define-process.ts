@@ -5,10 +5,10 @@ type ProcessEvent = (typeof PROCESS_EVENTS)[number];
 type Release = 'clear' | 'hash' | 'none';
 type DeclaredType = 'int' | 'uint' | 'double' | 'bool' | 'string' | 'enum' | 'dyn';
 
+type ParameterDefinition = Release | { readonly type?: DeclaredType; readonly release?: Release };
+
 export interface FunctionDefinition {
-  readonly parameters?: Readonly<
-    Record<string, Release | { readonly type?: DeclaredType; readonly release?: Release }>
-  >;
+  readonly parameters?: Readonly<Record<string, ParameterDefinition>>;
 }
 
 export interface TransitionDefinition {
@@ -59,6 +59,11 @@ export interface ProcessDefinition<Functions extends string, Raised extends stri
   /** From 0 to 1. */
   readonly doubtAbove?: number;
   readonly stop?: 'never' | 'allowed';
+  /** Globals and statics whose values ride along with each look. */
+  readonly globals?: Readonly<Record<string, ParameterDefinition>>;
+  /** Arguments of system calls, by position. */
+  readonly syscalls?: Readonly<Record<string, { readonly [position in `a${0 | 1 | 2 | 3 | 4 | 5}`]?: Release }>>;
+  readonly threadNames?: Release;
   readonly assume?: {
     readonly minDuration?: { readonly [name in NoInfer<Functions>]?: string };
     readonly minCpu?: { readonly [name in NoInfer<Functions>]?: string };

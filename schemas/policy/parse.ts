@@ -7,6 +7,7 @@ import { checkMachine } from './machine-config.js';
 import { refusedName } from './names.js';
 import type { MachineConfig, Policy } from './policy.js';
 import { type Path, Problems } from './problems.js';
+import { readGlobals, readSyscalls } from './released.js';
 import { checkKeys, readAssumptions, readDuration, readFunctions, readSlice, readVariables } from './rules.js';
 
 /** What a policy holds beside what it says. */
@@ -16,6 +17,7 @@ export const DEFAULTS = {
   openAtExit: 'ignore',
   onFork: 'copy',
   stop: 'never',
+  threadNames: 'none',
   maxSlices: 10_000,
   doubtAbove: 50_000,
   lateness: { within: 10_000_000, events: 256, beyond: 'list' },
@@ -37,6 +39,9 @@ export const POLICY_KEYS = [
   'lateness',
   'doubtAbove',
   'stop',
+  'globals',
+  'syscalls',
+  'threadNames',
   'assume',
 ] as const;
 
@@ -102,6 +107,9 @@ const read = (document: unknown, file: string, locate: (path: Path) => string | 
     lateness: readLateness(keys['lateness'], problems),
     doubtAbove: readShare(keys['doubtAbove'], problems),
     stop: choice(keys, 'stop', ['never', 'allowed'], DEFAULTS.stop, problems),
+    globals: readGlobals(keys['globals'], ['globals'], problems),
+    syscalls: readSyscalls(keys['syscalls'], ['syscalls'], problems),
+    threadNames: choice(keys, 'threadNames', ['none', 'hash', 'clear'], DEFAULTS.threadNames, problems),
     assume: readAssumptions(keys['assume'], ['assume'], functions, problems),
   };
   if (keys['description'] !== undefined && typeof keys['description'] !== 'string')

@@ -96,5 +96,11 @@ export interface Policy {
   /** Parts per million. */
   readonly doubtAbove: number;
   readonly stop: 'never' | 'allowed';
+  /** Globals and statics whose values ride along with each look, by symbol. */
+  readonly globals: ReadonlyMap<string, ParameterRule>;
+  /** What of a system call's arguments may leave the host: `a0` to `a5` by the call's name. */
+  readonly syscalls: ReadonlyMap<string, ReadonlyMap<string, ParameterRule['release']>>;
+  /** Programs name threads as they like, after a user for instance. */
+  readonly threadNames: ParameterRule['release'];
   readonly assume: Assumptions;
 }

@@ -25,7 +25,12 @@ export const checkKeys = (
 };
 
 /** A mapping, or an empty one where there is none; anything else is reported. */
-const mapping = (value: unknown, path: Path, problems: Problems, form: string): Readonly<Record<string, unknown>> => {
+export const mapping = (
+  value: unknown,
+  path: Path,
+  problems: Problems,
+  form: string,
+): Readonly<Record<string, unknown>> => {
   if (isRecord(value)) return value;
   if (value !== undefined && value !== null) problems.add(path, 'not a mapping', `write ${form}`);
   return {};
@@ -48,7 +53,7 @@ export const readFunctions = (value: unknown, path: Path, problems: Problems): F
   return functions;
 };
 
-const readParameters = (value: unknown, path: Path, problems: Problems): ReadonlyMap<string, ParameterRule> => {
+export const readParameters = (value: unknown, path: Path, problems: Problems): ReadonlyMap<string, ParameterRule> => {
   const parameters = new Map<string, ParameterRule>();
   const entries = Object.entries(mapping(value, path, problems, '{NAME: clear}'));
   if (entries.length > MAX_PARAMETERS) problems.add(path, `${entries.length} parameters`, `at most ${MAX_PARAMETERS}`);
@@ -81,7 +86,7 @@ const readParameter = (value: unknown, path: Path, problems: Problems): Paramete
   return { type: 'dyn', release };
 };
 
-const releaseOf = (value: unknown, path: Path, problems: Problems): ParameterRule['release'] => {
+export const releaseOf = (value: unknown, path: Path, problems: Problems): ParameterRule['release'] => {
   if (RELEASES.includes(value as string)) return value as ParameterRule['release'];
   const typed = TYPES.includes(value as string);
   problems.add(

@@ -30,6 +30,9 @@ export const machinePolicy = (
   lateness: { within: 10_000_000, events: 1000, beyond: 'list' },
   doubtAbove: 50_000,
   stop: 'never',
+  globals: new Map(),
+  syscalls: new Map(),
+  threadNames: 'none',
   assume: { minDuration: new Map(), minCpu: new Map(), callsOnlyFrom: new Map(), stable: new Set() },
 });
 

@@ -88,6 +88,9 @@ describe('a policy', () => {
       lateness: { within: 10_000_000, events: 256, beyond: 'list' },
       doubtAbove: 50_000,
       stop: 'never',
+      globals: new Map(),
+      syscalls: new Map(),
+      threadNames: 'none',
     });
   });
 
