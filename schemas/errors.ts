@@ -105,6 +105,9 @@ export const ERRORS = {
   SINK_DIVERGED:
     'A chunk of rows that was cut off half-way cannot be repeated as it was. Run `attestream db audit` and see the message.',
 
+  TPM_UNREACHABLE:
+    'No TPM answers at the address given, or not in time. Check the device file or the socket, and the permissions.',
+  TPM_COMMAND_FAILED: 'The TPM refused a command. The message has its response code by name and what it means.',
   TPM_BLOB_INVALID:
     'Bytes that should be a TPM structure (attestation, public area, signature, selection, credential) are not one. The message names the field.',
 
@@ -118,6 +121,10 @@ export const ERRORS = {
   IMA_INVALID:
     'A measurement list of IMA, or a record in it, does not hold together: a length, a name or a field is not as the kernel writes it. The message names the place.',
 
+  ENGINE_UNREACHABLE:
+    'The container engine did not answer. Check --docker-host, DOCKER_HOST or DOCKER_CONTEXT, and that this user may ask it.',
+  CONTAINER_NOT_FOUND:
+    'No running container has that name or an id that begins so, or several have. Give its name or more of its id.',
   PROCESS_GONE: 'There is no such process (any more). Check the process id.',
   PROCESS_KERNEL_THREAD: 'The process is a thread of the kernel: it runs no program that could be looked at.',
   PROCESS_DENIED:
