@@ -3,15 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { boottimeMicros } from '../producers/identity/boottime.js';
 import { parseStat } from '../producers/memory/locate/proc-files.js';
-import { type LookResult, openTarget, type SeenFrame, type Target } from '../producers/memory/sample/look.js';
+import type { LookResult, SeenFrame, Target } from '../producers/memory/sample/look.js';
 import { lookJson } from '../producers/memory/sample/look-json.js';
 import { ioOf, stopOf } from './io.js';
+import { everyProcess, oneProcess } from './look-targets.js';
 import { outputOf } from './output.js';
 import { printable } from './printable.js';
-import { targetPid } from './target-process.js';
+import { namedTarget } from './target-process.js';
 
 export interface LookOptions {
   readonly container?: string;
+  readonly dockerHost?: string;
   readonly function?: readonly string[];
   readonly count: number;
   /** µs */
@@ -54,26 +56,30 @@ const lookStopped = async (target: Target): Promise<LookResult> => {
 const unclear = (look: LookResult): boolean =>
   look.threads.some(({ outcome }) => outcome === 'running' || outcome === 'torn');
 
-/** Looks and prints, until the wanted number of looks is done or the process has ended. */
+/** Looks and prints, until the wanted number of looks is done or all processes have ended. */
 export const lookAtProcess = async (pid: string | undefined, options: LookOptions, command: Command): Promise<void> => {
   const out = outputOf(command);
   const stop = stopOf(command);
-  const target = openTarget(
-    await targetPid(pid, options.container, ioOf(command).env),
-    options.function === undefined ? 'all' : new Set(options.function),
-  );
+  const watch = options.function === undefined ? 'all' : new Set(options.function);
+  const { container, dockerHost } = options;
+  const named = await namedTarget({ pid, container, dockerHost }, ioOf(command).env);
+  const targets = 'pid' in named ? oneProcess(named.pid, watch) : everyProcess(named.container, watch);
   // A look's own clock never steps; the real time that it stands for is settled once.
   const offset = Math.round(Date.now() * 1000 - boottimeMicros());
   try {
     for (let n = 0; n < options.count; n++) {
       if (n > 0) await delay(options.interval / 1000, undefined, { signal: stop });
       stop.throwIfAborted();
-      let look = target.look();
-      if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
-      await out.line(lookJson(look, offset), () => shown(look));
-      if (look.gone) return;
+      const current = targets.current();
+      if (current.length === 0) return;
+      for (const target of current) {
+        let look = target.look();
+        if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
+        await out.line(lookJson(look, offset), () => shown(look));
+        if (look.gone) targets.drop(target);
+      }
     }
   } finally {
-    target.close();
+    targets.close();
   }
 };

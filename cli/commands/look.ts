@@ -8,7 +8,8 @@ export const register = (program: Command): void => {
     .command('look')
     .description('what the threads of a running process are in, and with which parameters, without stopping it')
     .argument('[pid]', 'process id')
-    .option('--container <name>', 'the first process of this container instead (name or unique id prefix)')
+    .option('--container <name>', 'every process of this container instead (name or unique id prefix)')
+    .option('--docker-host <uri>', 'the container engine (default: DOCKER_HOST, DOCKER_CONTEXT, the usual socket)')
     .option('--function <name>', 'read the parameters of this function only (repeatable)', gather)
     .option('--count <n>', 'looks', wholeNumber('--count', 1), 1)
     .addOption(

@@ -14,6 +14,7 @@ import { targetPid } from '../target-process.js';
 interface Options {
   readonly pid?: string;
   readonly container?: string;
+  readonly dockerHost?: string;
   readonly policy?: string;
   readonly survey?: boolean;
   readonly out?: string;
@@ -29,6 +30,7 @@ export const register = (program: Command): void => {
     .argument('[program...]', 'behind --: start this program and record it from its first instruction on')
     .option('--pid <pid>', 'a running process')
     .option('--container <name>', 'the first process of this container (name or unique id prefix)')
+    .option('--docker-host <uri>', 'the container engine (default: DOCKER_HOST, DOCKER_CONTEXT, the usual socket)')
     .option('--policy <file>', 'names the functions whose parameters are read, and what of them may leave the host')
     .option('--survey', 'without a policy: names of functions, no parameters')
     .option('--out <folder>', 'the trace to write', outPath)
@@ -52,7 +54,7 @@ export const register = (program: Command): void => {
       if (named !== 1)
         throw new AttestreamError('USAGE', 'name one of --pid PID, --container NAME, or -- PROGRAM ARGUMENTS');
       const policy = options.policy === undefined ? null : readPolicy(options.policy);
-      const pid = words.length > 0 ? null : await targetPid(options.pid, options.container, ioOf(command).env);
+      const pid = words.length > 0 ? null : await targetPid(options, ioOf(command).env);
       const log = await openLog(options.out ?? requiredSetting(command, 'log', '--out TRACE/'), { command });
       // Loaded only now: it needs foreign functions, which not every platform has.
       const { record, recordCommand } = await import('../../producers/memory/record/record.js');

@@ -3,6 +3,7 @@ export interface ProcessStat {
   readonly name: string;
   /** R, S, D, T, t, Z, X … */
   readonly state: string;
+  readonly parent: number;
   readonly flags: number;
   /** Clock ticks since boot, decimal. */
   readonly startTime: string;
@@ -16,7 +17,13 @@ export const parseStat = (text: string): ProcessStat | null => {
   const fields = text.slice(close + 2).split(' ');
   const startTime = fields[19];
   if (startTime === undefined || !/^\d+$/.test(startTime)) return null;
-  return { name: text.slice(open + 1, close), state: fields[0] ?? '', flags: Number(fields[6]), startTime };
+  return {
+    name: text.slice(open + 1, close),
+    state: fields[0] ?? '',
+    parent: Number(fields[1]),
+    flags: Number(fields[6]),
+    startTime,
+  };
 };
 
 export interface Mapping {

@@ -143,13 +143,18 @@ describe('look and record', () => {
     [['look'], 'name either a process id or --container'],
     [['look', '12', '--container', 'x'], 'name either a process id or --container'],
     [['look', 'self'], 'is no process id'],
-    [['look', '--container', 'no-such-container'], 'no running container'],
+    [['look', '--container', 'x', '--docker-host', 'ssh://host'], 'neither unix:///PATH nor tcp://HOST:PORT'],
     [['record', '--pid', '1', '--out', 'x'], 'give either --policy FILE or --survey'],
     [['record', '--survey', '--out', 'x'], 'name one of --pid'],
   ])('%p is a usage error', async (argv, message) => {
     const ran = await cli(argv, { DOCKER_HOST: 'unix:///nowhere/docker.sock' });
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain(message);
+  });
+
+  test('an engine that is not there is no usage error', async () => {
+    const ran = await cli(['look', '--container', 'x'], { DOCKER_HOST: 'unix:///nowhere/docker.sock' });
+    expect(ran).toMatchObject({ code: 3, stderr: expect.stringMatching(/ENGINE_UNREACHABLE.*\/nowhere\/docker.sock/) });
   });
 
   test('a process that is not there is no usage error', async () => {

@@ -14,7 +14,13 @@ const rest = '1 2 3 0 -1 4194560 7 8 9 10 11 12 13 14 20 0 1 0 987654 100 200';
 describe('stat', () => {
   test('names may hold spaces, parentheses and line ends', () => {
     for (const name of ['sh', 'a b', 'a) R 1 (b', ')', '', 'x\n(y'])
-      expect(parseStat(`42 (${name}) S ${rest}`)).toEqual({ name, state: 'S', flags: 4194560, startTime: '987654' });
+      expect(parseStat(`42 (${name}) S ${rest}`)).toEqual({
+        name,
+        state: 'S',
+        parent: 1,
+        flags: 4194560,
+        startTime: '987654',
+      });
   });
   test('anything else is no stat', () => {
     for (const text of ['', '42', '42 (sh', '42 (sh) S 1 2', `)( S ${rest}`]) expect(parseStat(text)).toBeNull();
@@ -83,11 +89,27 @@ test('containers are found in the cgroups of each engine and version', () => {
   const id = '0123456789abcdef'.repeat(4);
   for (const line of [
     `12:memory:/docker/${id}`,
+    `0::/docker/${id}`,
     `0::/system.slice/docker-${id}.scope`,
     `0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-${id}.scope`,
-    `1:name=systemd:/docker/${'f'.repeat(64)}/docker/${id}`,
+    `4:cpu:/kubepods/besteffort/pod0f1d4c52-8b0e-4f9e-9d2d-0c8a5d1a0b11/${id}`,
+    `0::/machine.slice/libpod-${id}.scope/container`,
+    `0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${id}.scope`,
+    `0::/default/${id}`,
+    `0::/system.slice/nerdctl-${id}.scope`,
+    `1:name=systemd:/\n0::/system.slice/crio-${id}.scope`,
   ])
     expect(containerIn(`${line}\n`)).toBe(id);
+  for (const line of [`0::/machine.slice/libpod-conmon-${id}.scope`, `0::/system.slice/crio-conmon-${id}.scope`])
+    expect(containerIn(`${line}\n`)).toBe('');
   expect(containerIn('0::/user.slice/user-0.slice\n')).toBe('');
   expect(containerIn(`0::/x/${id}0\n`)).toBe('');
+});
+
+test('a group made inside of a container does not pass for another container, and the reader is not told of itself', () => {
+  const [outer, inner] = ['f'.repeat(64), '0123456789abcdef'.repeat(4)];
+  expect(containerIn(`0::/docker/${outer}/${inner}\n`)).toBe(outer);
+  // For an engine inside of a container, as its own processes see it.
+  expect(containerIn(`0::/docker/${outer}/docker/${inner}\n`, `0::/docker/${outer}\n`)).toBe(inner);
+  expect(containerIn(`0::/docker/${outer}\n`, `0::/docker/${outer}\n`)).toBe(outer);
 });
