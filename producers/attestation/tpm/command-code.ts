@@ -1,0 +1,33 @@
+/** TPM_CC (TPM 2.0 Library, part 2, 6.5.2) of the commands that are used here. */
+export const COMMANDS = {
+  NV_UndefineSpace: 0x122,
+  EvictControl: 0x120,
+  Clear: 0x126,
+  HierarchyChangeAuth: 0x129,
+  NV_DefineSpace: 0x12a,
+  CreatePrimary: 0x131,
+  NV_Write: 0x137,
+  DictionaryAttackLockReset: 0x139,
+  DictionaryAttackParameters: 0x13a,
+  PCR_Reset: 0x13d,
+  Startup: 0x144,
+  Shutdown: 0x145,
+  ActivateCredential: 0x147,
+  Certify: 0x148,
+  NV_Read: 0x14e,
+  PolicySecret: 0x151,
+  Create: 0x153,
+  Load: 0x157,
+  Quote: 0x158,
+  FlushContext: 0x165,
+  LoadExternal: 0x167,
+  NV_ReadPublic: 0x169,
+  ReadPublic: 0x173,
+  StartAuthSession: 0x176,
+  GetCapability: 0x17a,
+  GetRandom: 0x17b,
+  PCR_Read: 0x17e,
+  PCR_Extend: 0x182,
+} as const;
+
+export type CommandName = keyof typeof COMMANDS;
