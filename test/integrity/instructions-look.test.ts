@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { sourceOfBuffer } from '../../producers/memory/elf/byte-source.js';
 import { bytesAt, parseElf } from '../../producers/memory/elf/elf.js';
-import { instructionAt } from '../../producers/memory/unwind/instructions.js';
+import { instructionAt } from '../../producers/memory/unwind/x86-64-instructions.js';
 import { buildDevice, noCompiler } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
 

@@ -61,7 +61,7 @@ export const openModule = (
     path,
     elf,
     symbols: new SymbolTable(stripped ? (debugFile()?.elf ?? elf) : elf),
-    cfi: new CallFrameInfo(elf),
+    cfi: new CallFrameInfo(elf, debug),
     calls: new CallSites(elf),
     debug,
     alternate() {

@@ -7,7 +7,9 @@ import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
-import { type FoundBy, type StackFrame, unwind } from '../unwind/unwind.js';
+import type { FoundBy, StackFrame } from '../unwind/stack-frame.js';
+import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
+import { unwind } from '../unwind/unwind.js';
 import { releasedForLimit } from './descriptors.js';
 import { ended, livingThread, readStat } from './living-thread.js';
 import { pread } from './pread.js';
@@ -15,6 +17,9 @@ import { type RawOutcome, ThreadFiles } from './thread-files.js';
 
 const PF_KTHREAD = 0x00200000;
 const BLOCK_LIMIT = 16 * 1024;
+/** Bytes read at once where a stack goes on beyond its first block, and how far below the address that was asked for. */
+const STACK_PIECE = 64 * 1024;
+const STACK_BELOW = 1024;
 /** Threads of one look; the others' turn comes at the next ones. */
 const MAX_THREADS = 2048;
 /** Stands for the threads that a look left out. */
@@ -396,27 +401,31 @@ export class Target {
     files: ThreadFiles,
   ): { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] } | null {
     const { sp, pc, syscall } = files.registers;
-    let block: Buffer = files.block;
+    const stack = new StackMemory({ address: sp, bytes: files.block }, this.#moreStack);
     if (this.#image.mapping(pc) === null) this.#refresh();
-    let stack = unwind(this.#image, pc, sp, block);
-    let more = false;
-    if (stack.cut && block.length < this.#room(sp)) {
-      files.wanted = BLOCK_LIMIT;
-      block = this.#memory(sp, this.#room(sp));
-      more = true;
-      stack = unwind(this.#image, pc, sp, block);
-    }
-    const slot = (address: number, length: number): Buffer =>
-      address < sp ? Buffer.alloc(0) : block.subarray(address - sp, address - sp + length);
+    const unwound = unwind(this.#image, pc, sp, stack);
+    let more = stack.extended;
+    // The next look reads at once what this one needed in the end.
+    if (more) files.wanted = BLOCK_LIMIT;
+    const slot = (address: number, length: number): Buffer => stack.bytes(address, length);
     const memory = (address: number, length: number): Buffer => {
       more = true;
       return this.#memory(address, length);
     };
-    const frames = stack.frames.map((frame, i) => this.#frame(frame, i === 0, slot, memory));
+    const frames = unwound.frames.map((frame, i) => this.#frame(frame, i === 0, slot, memory));
     if (more && !this.#still(files)) return null;
     const number = syscall;
-    return { complete: stack.complete, frames, syscall: { number, arguments: syscallArguments(files.line) } };
+    return { complete: unwound.complete, frames, syscall: { number, arguments: syscallArguments(files.line) } };
   }
+
+  /** Deep stacks, and the other stack where a signal handler runs on one of its own: a bounded piece around an address. */
+  readonly #moreStack = (address: number): StackBlock | null => {
+    const mapping = this.#image.mapping(address);
+    if (mapping === null) return null;
+    const start = Math.max(mapping.start, address - STACK_BELOW);
+    const bytes = this.#memory(start, Math.min(mapping.end - start, STACK_PIECE));
+    return bytes.length === 0 ? null : { address: start, bytes };
+  };
 
   #still(files: ThreadFiles): boolean {
     try {

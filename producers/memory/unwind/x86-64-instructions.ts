@@ -7,8 +7,15 @@ export interface Instruction {
   /** push/pop and add/sub by `by` bytes (positive: SP falls); others follow the frame pointer or lose track. */
   sp: 'keep' | 'move' | 'from-bp' | 'lost';
   by: number;
-  /** push rbp, mov rbp,rsp, or rbp taken back. */
-  bp: 'keep' | 'push' | 'set' | 'restore';
+  /** mov rbp,rsp, or rbp taken back by leave. */
+  bp: 'keep' | 'set' | 'leave';
+  /** Register that is pushed or popped, by its number in the instruction; -1: none. */
+  push: number;
+  pop: number;
+  /** Register that is stored at, or loaded from, SP + `slot`; -1: none. */
+  store: number;
+  load: number;
+  slot: number;
 }
 
 const RSP = 4;
@@ -50,7 +57,19 @@ const operandLength = (code: Uint8Array, at: number): number => {
 
 /** The instruction at `at`. Never reads past the buffer: what is cut off is an `end`. */
 export const instructionAt = (code: Buffer, at: number): Instruction => {
-  const told: Instruction = { length: 1, flow: 'next', target: -1, sp: 'keep', by: 0, bp: 'keep' };
+  const told: Instruction = {
+    length: 1,
+    flow: 'next',
+    target: -1,
+    sp: 'keep',
+    by: 0,
+    bp: 'keep',
+    push: -1,
+    pop: -1,
+    store: -1,
+    load: -1,
+    slot: 0,
+  };
   if (!describe(code, at, told) || at + told.length > code.length) told.flow = 'end';
   return told;
 };
@@ -83,7 +102,7 @@ const describe = (code: Buffer, start: number, told: Instruction): boolean => {
     const operand = operandLength(code, at);
     told.length = at + operand + immediate - start;
     if (op === 0xff && reg === 2) told.flow = 'call';
-    if (op === 0xff && (reg === 4 || reg === 5)) told.flow = 'end';
+    if (op === 0xff && (reg === 4 || reg === 5)) told.flow = 'jump';
     return start + told.length <= code.length && operandEffect(code, at, op, rex, operand, immediate, told);
   }
   const low = op & 7;
@@ -96,11 +115,11 @@ const describe = (code: Buffer, start: number, told: Instruction): boolean => {
   else if (op < 0x58) {
     told.length = at - start;
     move(told, 8);
-    if (low === RBP && (rex & 1) === 0) told.bp = 'push';
+    told.push = low + ((rex & 1) << 3);
   } else if (op < 0x60) {
     told.length = at - start;
     move(told, -8);
-    if (low === RBP && (rex & 1) === 0) told.bp = 'restore';
+    told.pop = low + ((rex & 1) << 3);
     if (low === RSP && (rex & 1) === 0) told.sp = 'lost';
   } else if (op === 0x68 || op === 0x6a) {
     told.length = at + (op === 0x68 ? wordSize : 1) - start;
@@ -123,7 +142,7 @@ const describe = (code: Buffer, start: number, told: Instruction): boolean => {
     told.length = at - start;
     told.sp = 'from-bp';
     told.by = -8;
-    told.bp = 'restore';
+    told.bp = 'leave';
   } else if (
     (op >= 0x90 && op <= 0x99 && op !== 0x94) ||
     (op >= 0xa4 && op <= 0xaf) ||
@@ -167,6 +186,17 @@ const operandEffect = (
     } else if (mod !== 0 && (modrm & 7) === 4 && code[at + 1] === 0x24 && (rex & 1) === 0)
       move(told, -displacement(code, at + 2, mod));
     else told.sp = 'lost';
+  } else if (
+    (op === 0x89 || op === 0x8b) &&
+    mod !== 3 &&
+    (modrm & 7) === 4 &&
+    code[at + 1] === 0x24 &&
+    (rex & 9) === 8
+  ) {
+    if (op === 0x89) told.store = reg;
+    else if (reg === RSP) told.sp = 'lost';
+    else told.load = reg;
+    told.slot = displacement(code, at + 2, mod);
   } else if (mod === 3 && (op === 0x89 || op === 0x8b)) {
     const [to, from] = op === 0x89 ? [rm, reg] : [reg, rm];
     if (to === RBP && from === RSP) told.bp = 'set';
