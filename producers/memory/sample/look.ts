@@ -1,25 +1,21 @@
 import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { AttestreamError, type ErrorCode, isAttestreamError } from '../../../schemas/errors.js';
 import { boottimeMicros } from '../../identity/boottime.js';
-import { type DecodedParameter, decodeParameter } from '../dwarf/values.js';
+import type { DecodedParameter } from '../dwarf/values.js';
 import { sourceOfFile } from '../elf/byte-source.js';
 import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
-import type { FoundBy, StackFrame } from '../unwind/stack-frame.js';
-import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
-import { unwind } from '../unwind/unwind.js';
+import type { FoundBy } from '../unwind/stack-frame.js';
 import { releasedForLimit } from './descriptors.js';
 import { ended, livingThread, readStat } from './living-thread.js';
 import { pread } from './pread.js';
+import { decodeStack } from './stack-decoder.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
 
 const PF_KTHREAD = 0x00200000;
 const BLOCK_LIMIT = 16 * 1024;
-/** Bytes read at once where a stack goes on beyond its first block, and how far below the address that was asked for. */
-const STACK_PIECE = 64 * 1024;
-const STACK_BELOW = 1024;
 /** Threads of one look; the others' turn comes at the next ones. */
 const MAX_THREADS = 2048;
 /** Stands for the threads that a look left out. */
@@ -401,31 +397,14 @@ export class Target {
     files: ThreadFiles,
   ): { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] } | null {
     const { sp, pc, syscall } = files.registers;
-    const stack = new StackMemory({ address: sp, bytes: files.block }, this.#moreStack);
     if (this.#image.mapping(pc) === null) this.#refresh();
-    const unwound = unwind(this.#image, pc, sp, stack);
-    let more = stack.extended;
+    const stack = { pc, sp, bytes: files.block };
+    const { complete, frames, extended, more } = decodeStack(this.#image, this.#watch, stack, this.#memory);
     // The next look reads at once what this one needed in the end.
-    if (more) files.wanted = BLOCK_LIMIT;
-    const slot = (address: number, length: number): Buffer => stack.bytes(address, length);
-    const memory = (address: number, length: number): Buffer => {
-      more = true;
-      return this.#memory(address, length);
-    };
-    const frames = unwound.frames.map((frame, i) => this.#frame(frame, i === 0, slot, memory));
+    if (extended) files.wanted = BLOCK_LIMIT;
     if (more && !this.#still(files)) return null;
-    const number = syscall;
-    return { complete: unwound.complete, frames, syscall: { number, arguments: syscallArguments(files.line) } };
+    return { complete, frames, syscall: { number: syscall, arguments: syscallArguments(files.line) } };
   }
-
-  /** Deep stacks, and the other stack where a signal handler runs on one of its own: a bounded piece around an address. */
-  readonly #moreStack = (address: number): StackBlock | null => {
-    const mapping = this.#image.mapping(address);
-    if (mapping === null) return null;
-    const start = Math.max(mapping.start, address - STACK_BELOW);
-    const bytes = this.#memory(start, Math.min(mapping.end - start, STACK_PIECE));
-    return bytes.length === 0 ? null : { address: start, bytes };
-  };
 
   #still(files: ThreadFiles): boolean {
     try {
@@ -435,38 +414,14 @@ export class Target {
     }
   }
 
-  #memory(address: number, length: number): Buffer {
+  readonly #memory = (address: number, length: number): Buffer => {
     const bytes = Buffer.alloc(length);
     try {
       return bytes.subarray(0, pread(this.#mem, bytes, length, address));
     } catch {
       return bytes.subarray(0, 0);
     }
-  }
-
-  #frame(
-    frame: StackFrame,
-    innermost: boolean,
-    slot: (address: number, length: number) => Buffer,
-    memory: (address: number, length: number) => Buffer,
-  ): SeenFrame {
-    const { symbol, place } = frame;
-    const names = symbol?.names ?? [];
-    const watch = this.#watch;
-    const watched = watch === 'all' ? undefined : names.find((name) => watch.has(name));
-    const wanted = symbol !== null && place !== null && (watch === 'all' || watched !== undefined);
-    const formal = wanted ? place.module.parameters().functions.get(symbol.start) : undefined;
-    return {
-      pc: frame.pc,
-      function: watched ?? names[0] ?? null,
-      file: place?.module.path ?? '',
-      foundBy: frame.foundBy,
-      sizedBy: frame.sizedBy,
-      frameAddress: frame.cfa,
-      returnAddress: frame.returnAddress,
-      parameters: formal?.map((parameter) => decodeParameter(parameter, frame.cfa, innermost, slot, memory)) ?? [],
-    };
-  }
+  };
 
   /** The next look reads and decodes everything anew. */
   forget(): void {
