@@ -74,6 +74,12 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
       if (current.length === 0) return;
       for (const target of current) {
         let look = target.look();
+        const packed = target.image.ready();
+        if (packed !== null) {
+          await packed;
+          target.forget();
+          look = target.look();
+        }
         if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
         await out.line(lookJson(look, offset), () => shown(look));
         if (look.gone) targets.drop(target);

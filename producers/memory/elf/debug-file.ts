@@ -65,7 +65,7 @@ export const hasDebugInfo = (elf: Elf): boolean =>
   elf.sections.some(({ name, size }) => (name === '.debug_info' || name === '.zdebug_info') && size > 0);
 
 /** A prelinked program has other addresses than its debug file: what that says would be wrong here. */
-const sameAddresses = (a: Elf, b: Elf): boolean =>
+export const sameAddresses = (a: Elf, b: Elf): boolean =>
   a.machine === b.machine &&
   a.loads.length === b.loads.length &&
   a.loads.every(({ vaddr, memorySize }, i) => vaddr === b.loads[i]!.vaddr && memorySize === b.loads[i]!.memorySize);

@@ -54,23 +54,41 @@ export class SymbolTable {
   readonly #starts: Float64Array;
   readonly #sizes: Float64Array;
   readonly #nameAt: Uint32Array;
-  readonly #names: ByteSource;
-  readonly #entries: () => SymbolEntries;
+  /** Which of the tables it came from, and their texts. */
+  readonly #table: Uint8Array;
+  readonly #names: readonly ByteSource[];
+  readonly #entries: () => SymbolEntries[];
   readonly #known = new Map<number, FunctionSymbol>();
 
-  /** Throws ELF_INVALID. */
-  constructor(elf: Elf) {
-    this.#entries = () => symbolEntries(elf);
-    const { bytes, names, full } = symbolEntries(elf);
-    this.#names = names;
-    const count = Math.floor(bytes.length / ENTRY);
-    const starts = new Float64Array(count);
-    const sizes = new Float64Array(count);
-    const nameAt = new Uint32Array(count);
+  /** Symbols of a file, and of others with the same addresses. Throws ELF_INVALID. */
+  constructor(elf: Elf, ...more: readonly Elf[]) {
+    this.#entries = () => [elf, ...more].map(symbolEntries);
+    const tables = this.#entries();
+    this.#names = tables.map(({ names }) => names);
+    const count = tables.reduce((sum, { bytes }) => sum + Math.floor(bytes.length / ENTRY), 0);
+    const found = {
+      starts: new Float64Array(count),
+      sizes: new Float64Array(count),
+      nameAt: new Uint32Array(count),
+      table: new Uint8Array(count),
+      length: 0,
+    };
+    for (const [number, table] of tables.entries()) this.#collect(elf, table, number, found);
+    const { starts, sizes, nameAt, table } = found;
+    const sorted = order(starts.subarray(0, found.length));
+    this.#starts = Float64Array.from(sorted, (i) => starts[i]!);
+    this.#sizes = Float64Array.from(sorted, (i) => sizes[i]!);
+    this.#nameAt = Uint32Array.from(sorted, (i) => nameAt[i]!);
+    this.#table = Uint8Array.from(sorted, (i) => table[i]!);
+  }
+
+  #collect(elf: Elf, { bytes, full, names }: SymbolEntries, number: number, found: Found): void {
+    const { starts, sizes, nameAt, table } = found;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    let length = 0;
+    const first = found.length;
+    let length = first;
     let unsized = false;
-    for (let i = 0, at = 0; i < count; i++, at += ENTRY) {
+    for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
       const type = bytes[at + 4]! & 0xf;
       if (type !== STT_FUNC && type !== STT_GNU_IFUNC) continue;
       const section = view.getUint16(at + 6, true);
@@ -78,32 +96,29 @@ export class SymbolTable {
       const size = view.getUint32(at + 16, true) + view.getUint32(at + 20, true) * 2 ** 32;
       if (size === 0) {
         // Covers nothing, unless what comes next is known.
-        if (!full || section >= SHN_LORESERVE) continue;
+        if (!full || number > 0 || section >= SHN_LORESERVE) continue;
         unsized = true;
       }
       starts[length] = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 2 ** 32;
       sizes[length] = size === 0 ? -section : size;
+      table[length] = number;
       nameAt[length++] = view.getUint32(at, true);
     }
-    if (unsized) this.#size(elf, bytes, starts.subarray(0, length), sizes);
-    const sorted = order(starts.subarray(0, length));
-    this.#starts = Float64Array.from(sorted, (i) => starts[i]!);
-    this.#sizes = Float64Array.from(sorted, (i) => sizes[i]!);
-    this.#nameAt = Uint32Array.from(sorted, (i) => nameAt[i]!);
+    found.length = length;
+    if (unsized) this.#size(elf, bytes, names, starts.subarray(first, length), sizes.subarray(first, length));
   }
 
   /**
    * Functions written in assembly often have no size. A full table names the next one, whatever its type: up to there, and no
    * further than its section, the code is theirs.
    */
-  #size(elf: Elf, bytes: Buffer, starts: Float64Array, sizes: Float64Array): void {
+  #size(elf: Elf, bytes: Buffer, names: ByteSource, starts: Float64Array, sizes: Float64Array): void {
     const bounds: number[] = [];
     for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
       const type = bytes[at + 4]! & 0xf;
       if (type !== STT_FUNC && type !== STT_NOTYPE && type !== STT_GNU_IFUNC) continue;
       if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
-      // `$x` and `$d` only mark what is code and what is data.
-      if (type === STT_NOTYPE && elf.machine === EM_AARCH64 && this.#isMark(bytes.readUInt32LE(at))) continue;
+      if (type === STT_NOTYPE && elf.machine === EM_AARCH64 && isMark(names, bytes.readUInt32LE(at))) continue;
       bounds.push(Number(bytes.readBigUInt64LE(at + 8)));
     }
     const sorted = Float64Array.from(bounds).sort();
@@ -114,10 +129,6 @@ export class SymbolTable {
       const next = sorted[lastAtOrBefore(sorted, starts[i]!) + 1] ?? end;
       sizes[i] = Math.max(0, Math.min(next, end) - starts[i]!);
     }
-  }
-
-  #isMark(nameAt: number): boolean {
-    return this.#names.read(nameAt, 1)[0] === 0x24;
   }
 
   get length(): number {
@@ -140,7 +151,7 @@ export class SymbolTable {
     const start = this.#starts[last]!;
     const names = new Set<string>();
     for (let i = last, n = 0; i >= 0 && n < MAX_NAMES && this.#starts[i] === start; i--, n++)
-      names.add(symbolName(this.#names, this.#nameAt[i]!));
+      names.add(symbolName(this.#names[this.#table[i]!]!, this.#nameAt[i]!));
     names.delete('');
     const symbol = { start, size: this.#sizes[last]!, names: [...names].sort(byPreference) };
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
@@ -150,25 +161,37 @@ export class SymbolTable {
 
   /** First function of that name; null if there is none. Reads all names: for opening a target, not for a look. */
   named(name: string): FunctionSymbol | null {
-    const offsets = nameOffsets(this.#names, name);
-    if (offsets.size === 0) return null;
+    const offsets = this.#names.map((names) => nameOffsets(names, name));
+    if (offsets.every(({ size }) => size === 0)) return null;
     for (let i = 0; i < this.#starts.length; i++)
-      if (offsets.has(this.#nameAt[i]!)) return this.covering(this.#starts[i]!);
+      if (offsets[this.#table[i]!]!.has(this.#nameAt[i]!)) return this.covering(this.#starts[i]!);
     return null;
   }
 
   /** First variable of that name; null if there is none. Reads all names, like `named`. */
   object(name: string): ObjectSymbol | null {
-    const { bytes, names } = this.#entries();
-    const offsets = nameOffsets(names, name);
-    if (offsets.size === 0) return null;
-    for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
-      if ((bytes[at + 4]! & 0xf) !== STT_OBJECT || !offsets.has(bytes.readUInt32LE(at))) continue;
-      if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
-      return { start: Number(bytes.readBigUInt64LE(at + 8)), size: Number(bytes.readBigUInt64LE(at + 16)) };
+    for (const { bytes, names } of this.#entries()) {
+      const offsets = nameOffsets(names, name);
+      if (offsets.size === 0) continue;
+      for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
+        if ((bytes[at + 4]! & 0xf) !== STT_OBJECT || !offsets.has(bytes.readUInt32LE(at))) continue;
+        if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
+        return { start: Number(bytes.readBigUInt64LE(at + 8)), size: Number(bytes.readBigUInt64LE(at + 16)) };
+      }
     }
     return null;
   }
+}
+
+/** `$x` and `$d` of arm64 only mark what is code and what is data. */
+const isMark = (names: ByteSource, at: number): boolean => names.read(at, 1)[0] === 0x24;
+
+interface Found {
+  readonly starts: Float64Array;
+  readonly sizes: Float64Array;
+  readonly nameAt: Uint32Array;
+  readonly table: Uint8Array;
+  length: number;
 }
 
 /** Index of the last of sorted numbers that is not above `value`; -1 if none. */

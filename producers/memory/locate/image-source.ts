@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, type Stats } from 'node:fs';
 import { type ByteSource, sourceOfFile } from '../elf/byte-source.js';
 import { type DebugSearch, downloadFolders } from '../elf/debug-file.js';
 import { openRegularFile } from '../elf/regular-file.js';
@@ -23,27 +23,74 @@ export interface ImageSource {
   close(): void;
 }
 
-/** The path may name another file by now: only one with the mapping's inode is taken. */
-const openMapped = (path: string, mapping: Mapping): MappedFile | null => {
-  const file = openRegularFile(path);
-  if (file === null) return null;
-  const close = (): void => closeSync(file.fd);
-  if (file.stat.ino === mapping.inode) return { source: sourceOfFile(file.fd), close };
-  close();
-  return null;
+/** No process has so many mappings; the text of those beyond is left out. */
+const MAX_MAPS = 32 * 1024 * 1024;
+
+const readMaps = (path: string): string => {
+  const fd = openSync(path, 'r');
+  const chunks: Buffer[] = [];
+  try {
+    for (let length = 0; length < MAX_MAPS; ) {
+      const chunk = Buffer.allocUnsafe(64 * 1024);
+      const got = readSync(fd, chunk);
+      if (got === 0) break;
+      chunks.push(chunk.subarray(0, got));
+      length += got;
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+const rangeOf = ({ start, end }: Mapping): string => `${start.toString(16)}-${end.toString(16)}`;
+
+/** major:minor as `maps` prints it, from the number that stat gives. */
+const deviceOf = (dev: number): string => {
+  const [low, high] = [dev % 2 ** 32, Math.floor(dev / 2 ** 32)];
+  const major = ((low >>> 8) & 0xfff) | (high & ~0xfff);
+  const minor = (low & 0xff) | ((low >>> 12) & ~0xff);
+  return `${major.toString(16).padStart(2, '0')}:${minor.toString(16).padStart(2, '0')}`;
+};
+
+/** Overlays and some file systems tell one device in `maps` and another to stat: one without a number of its own. */
+const sameDevice = (dev: number, mapping: Mapping): boolean => {
+  const device = deviceOf(dev);
+  return device === mapping.device || device.startsWith('00:');
 };
 
 /** A live process, read through /proc. */
 export const liveImageSource = (pid: number): ImageSource => {
   const proc = `/proc/${pid}`;
   let mem = -1;
+  const open = (path: string, accept: (stat: Stats) => boolean): MappedFile | null => {
+    const file = openRegularFile(path);
+    if (file === null) return null;
+    const close = (): void => closeSync(file.fd);
+    if (accept(file.stat)) return { source: sourceOfFile(file.fd), close };
+    close();
+    return null;
+  };
+  const unchanged = (mapping: Mapping): boolean => {
+    try {
+      return readMaps(`${proc}/maps`).includes(`${rangeOf(mapping)} `);
+    } catch {
+      return false;
+    }
+  };
   return {
-    maps: () => readFileSync(`${proc}/maps`, 'latin1'),
+    maps: () => readMaps(`${proc}/maps`),
     *files(mapping) {
-      const range = `${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
-      for (const path of [`${proc}/root${mapping.path}`, `${proc}/exe`, `${proc}/map_files/${range}`]) {
-        const opened = openMapped(path, mapping);
-        if (opened !== null) yield opened;
+      // This leads to the mapped file itself, deleted or replaced or in memory only; on an overlay its inode may be told differently.
+      const mapped = open(
+        `${proc}/map_files/${rangeOf(mapping)}`,
+        ({ ino }) => ino === mapping.inode || unchanged(mapping),
+      );
+      if (mapped !== null) yield mapped;
+      // Not everybody may use it. By now the path may name another file.
+      for (const path of [`${proc}/root${mapping.path}`, `${proc}/exe`]) {
+        const named = open(path, ({ ino, dev }) => ino === mapping.inode && sameDevice(dev, mapping));
+        if (named !== null) yield named;
       }
     },
     debugSearch: (mapping) => ({ path: mapping.path, roots: [`${proc}/root`, ''], downloads: downloadFolders() }),

@@ -1,7 +1,15 @@
 import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
 import type { ByteSource } from '../elf/byte-source.js';
-import { type DebugFile, type DebugSearch, findAlternateFile, findDebugFile, hasDebugInfo } from '../elf/debug-file.js';
+import {
+  type DebugFile,
+  type DebugSearch,
+  findAlternateFile,
+  findDebugFile,
+  hasDebugInfo,
+  sameAddresses,
+} from '../elf/debug-file.js';
 import { type Elf, parseElf } from '../elf/elf.js';
+import { hasMiniDebug, readMiniDebug } from '../elf/mini-debug.js';
 import { SymbolTable } from '../elf/symbols.js';
 import { CallSites } from '../unwind/call-sites.js';
 import { CallFrameInfo } from '../unwind/cfi.js';
@@ -17,6 +25,8 @@ export interface Module {
   debug(): Elf | null;
   /** The file that `debug()` shares parts with others in (dwz: DW_FORM_GNU_ref_alt, DW_FORM_GNU_strp_alt); null if there is none. */
   alternate(): Elf | null;
+  /** Resolves when packed symbols have been unpacked, until when `symbols` lacks them; null if there is nothing to wait for. Never rejects. */
+  ready(): Promise<void> | null;
   /** Read at first use. Empty without debug information; `damaged` says why it could not be read. */
   parameters(): { readonly functions: FunctionParameters; readonly damaged: string };
   close(): void;
@@ -56,11 +66,30 @@ export const openModule = (
     const file = debugFile();
     return file !== null && hasDebugInfo(file.elf) ? file.elf : null;
   };
+  // A damaged table of symbols takes the names, not the rest of what the file tells.
+  const table = (first: Elf, ...more: Elf[]): SymbolTable => {
+    try {
+      return new SymbolTable(first, ...more);
+    } catch {
+      return new SymbolTable({ ...elf, sections: [], segments: [] });
+    }
+  };
   const stripped = !elf.sections.some(({ name }) => name === '.symtab');
+  const separated = stripped ? debugFile() : null;
+  let symbols = table(separated?.elf ?? elf);
+  let unpacking: Promise<void> | null = null;
+  if (stripped && separated === null && hasMiniDebug(elf))
+    unpacking = readMiniDebug(elf).then((mini) => {
+      if (mini !== null && sameAddresses(elf, mini)) symbols = table(elf, mini);
+      unpacking = null;
+    });
   return {
     path,
     elf,
-    symbols: new SymbolTable(stripped ? (debugFile()?.elf ?? elf) : elf),
+    get symbols() {
+      return symbols;
+    },
+    ready: () => unpacking,
     cfi: new CallFrameInfo(elf, debug),
     calls: new CallSites(elf),
     debug,

@@ -46,6 +46,15 @@ export class ProcessImage {
     return known === null ? null : { module: known.module, vaddr: address - known.bias };
   }
 
+  /**
+   * Resolves when the files met so far have told all they know (packed symbols); null if they have. For between looks: none
+   * waits for it.
+   */
+  ready(): Promise<void> | null {
+    const waiting = [...this.#modules.values()].map((module) => module?.ready() ?? null).filter((one) => one !== null);
+    return waiting.length === 0 ? null : Promise.all(waiting).then(() => {});
+  }
+
   #locate(mapping: Mapping): { module: Module; bias: number } | null {
     const module = this.#open(mapping);
     if (module === null) return null;
