@@ -173,15 +173,24 @@ export const responseCodeName = (rc: number): ResponseCodeName => {
 /** The response code without the number of its parameter, handle or session: 0x1d5 → 0x095 (TPM_RC_SIZE). */
 export const baseCode = (rc: number): number => ((rc & FORMAT_ONE_BIT) !== 0 ? rc & 0xbf : rc & 0xfff);
 
+/** The codes that something here depends on, as `baseCode` gives them. */
 export const TPM_RC = {
   INITIALIZE: 0x100,
-  NV_UNINITIALIZED: 0x14a,
+  ASYMMETRIC: 0x81,
+  HASH: 0x83,
   VALUE: 0x84,
+  KEY_SIZE: 0x87,
+  MODE: 0x89,
   HANDLE: 0x8b,
+  KDF: 0x8c,
   AUTH_FAIL: 0x8e,
+  SCHEME: 0x92,
+  SYMMETRIC: 0x96,
   BAD_AUTH: 0xa2,
+  CURVE: 0xa6,
   YIELDED: 0x908,
   TESTING: 0x90a,
+  REFERENCE_H0: 0x910,
   NV_RATE: 0x920,
   LOCKOUT: 0x921,
   RETRY: 0x922,

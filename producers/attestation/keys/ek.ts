@@ -1,6 +1,8 @@
 import { AttestreamError } from '../../../schemas/errors.js';
+import { curveOf } from '../../../schemas/tpm/algorithms.js';
+import { OBJECT_ATTRIBUTES } from '../../../schemas/tpm/attributes.js';
 import { EK_TEMPLATES, type EkTemplate } from '../../../schemas/tpm/ek-template.js';
-import { marshalPublic } from '../../../schemas/tpm/marshal-public.js';
+import { marshalPublic, type PublicFields } from '../../../schemas/tpm/marshal-public.js';
 import { endorsementQualifiedName, objectName } from '../../../schemas/tpm/name.js';
 import { parsePublic, type TpmPublic } from '../../../schemas/tpm/public.js';
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
@@ -31,30 +33,32 @@ export interface EndorsementKey {
   authorise(): Promise<Authorisation>;
 }
 
-const OBJECT_USER_WITH_AUTH = 0x40;
-
-/** `unique` with the maker's nonce at its start (of x, for a curve), filled up with zeros. */
-const withNonce = ({ fields, id }: EkTemplate, nonce: Buffer | null): Buffer => {
-  if (nonce === null) return marshalPublic(fields);
-  const filled = (size: number): Buffer => {
-    if (nonce.length > size)
-      throw new AttestreamError('TPM_BLOB_INVALID', `the EK nonce of template ${id} has ${nonce.length} bytes`);
-    return Buffer.concat([nonce, Buffer.alloc(size - nonce.length)]);
-  };
+/** A template with the maker's nonce at the start of `unique` (of x, for a curve), filled up with zeros. */
+const withNonce = (fields: PublicFields, nonce: Buffer): Buffer => {
+  const size = fields.type === 'rsa' ? fields.keyBits / 8 : (curveOf(fields.curve)?.size ?? 0);
+  if (nonce.length > size)
+    throw new AttestreamError('TPM_BLOB_INVALID', `the nonce of the EK in NV has ${nonce.length} bytes`);
+  const filled = Buffer.concat([nonce, Buffer.alloc(size - nonce.length)]);
   return fields.type === 'rsa'
-    ? marshalPublic({ ...fields, unique: filled(fields.unique.length) })
-    : marshalPublic({ ...fields, unique: { ...fields.unique, x: filled(fields.unique.x.length) } });
+    ? marshalPublic({ ...fields, unique: filled })
+    : marshalPublic({ ...fields, unique: { x: filled, y: Buffer.alloc(size) } });
 };
 
-/** The TPMT_PUBLIC that this TPM's maker says to use: the template in NV, else the standard one with the nonce in NV. */
+/** The fields of a template in NV; parsed, so that a made-up one fails here and not as a riddle of the TPM. */
+const storedTemplate = (stored: Buffer): PublicFields => {
+  const area = parsePublic(stored);
+  if (area.type === 'rsa' || area.type === 'ecc') return area;
+  throw new AttestreamError('TPM_BLOB_INVALID', `the template of the EK in NV is of type ${area.type}`);
+};
+
+/** The TPMT_PUBLIC that this TPM's maker says to use: the template in NV or the standard one, with the nonce in NV. */
 const templateOf = async (tpm: Tpm, standard: EkTemplate, nv: ReadonlySet<number>): Promise<Buffer> => {
-  if (nv.has(standard.templateIndex)) {
-    const stored = await nvRead(tpm, standard.templateIndex);
-    // Parsed, so that a made-up template fails here and not as a riddle of the TPM.
-    if (stored !== null) return parsePublic(stored).bytes;
-  }
-  const nonce = standard.nonceIndex !== null && nv.has(standard.nonceIndex) ? standard.nonceIndex : null;
-  return withNonce(standard, nonce === null ? null : await nvRead(tpm, nonce));
+  const at = async (index: number | null): Promise<Buffer | null> =>
+    index !== null && nv.has(index) ? nvRead(tpm, index) : null;
+  const stored = await at(standard.templateIndex);
+  const fields = stored === null ? standard.fields : storedTemplate(stored);
+  const nonce = await at(standard.nonceIndex);
+  return nonce === null ? marshalPublic(fields) : withNonce(fields, nonce);
 };
 
 /** The NV indices that exist. */
@@ -79,7 +83,7 @@ export const createEk = async (
   let session: number | null = null;
   const authorise = async (): Promise<Authorisation> => {
     // The high range's policy has a branch for the owner of NV indices; but its keys take their empty password too.
-    if ((ek.public.attributes & OBJECT_USER_WITH_AUTH) !== 0) return password();
+    if ((ek.public.attributes & OBJECT_ATTRIBUTES.userWithAuth) !== 0) return password();
     session ??= await startPolicySession(tpm, scope);
     await policySecret(tpm, session, TPM_RH.ENDORSEMENT, endorsement);
     return policy(session);
@@ -87,8 +91,18 @@ export const createEk = async (
   return { ...ek, name, qualifiedName: endorsementQualifiedName(name), template, standard, authorise };
 };
 
-/** What a TPM says to a template whose algorithms it does not have. */
-const LACKING: readonly number[] = [0x81, 0x83, 0x84, 0x87, 0x89, 0x8c, 0x92, 0x96, 0xa6, TPM_RC.VALUE];
+/** What a TPM says to a template whose algorithms, sizes or curve it does not have. */
+const LACKING: readonly number[] = [
+  TPM_RC.ASYMMETRIC,
+  TPM_RC.HASH,
+  TPM_RC.VALUE,
+  TPM_RC.KEY_SIZE,
+  TPM_RC.MODE,
+  TPM_RC.KDF,
+  TPM_RC.SCHEME,
+  TPM_RC.SYMMETRIC,
+  TPM_RC.CURVE,
+];
 
 /**
  * The endorsement key that this machine is best known by: of a standard template for which the TPM has a certificate,
