@@ -270,6 +270,8 @@ export interface FirmwareLog extends Identity {
   readonly index: number;
   readonly of: number;
   readonly data: Buffer;
+  /** /proc/cmdline as the host says it, with the last part. */
+  readonly commandLine?: string;
 }
 
 export interface EnrolRequest extends Identity {
