@@ -118,6 +118,8 @@ export const ERRORS = {
     'No verifier answered in time. Is a controller running on this log, and is its key among those given with --key?',
   HOST_UNKNOWN: 'The log knows no such host. `attestream host list` shows those that it knows.',
 
+  TCG_INVALID:
+    'A firmware event log does not hold together: a length, an algorithm or a PCR in it cannot be. The message names the byte.',
   IMA_INVALID:
     'A measurement list of IMA, or a record in it, does not hold together: a length, a name or a field is not as the kernel writes it. The message names the place.',
 
@@ -125,6 +127,10 @@ export const ERRORS = {
     'The container engine did not answer. Check --docker-host, DOCKER_HOST or DOCKER_CONTEXT, and that this user may ask it.',
   CONTAINER_NOT_FOUND:
     'No running container has that name or an id that begins so, or several have. Give its name or more of its id.',
+  CAPTURE_INVALID:
+    'The folder given with --from is no capture of a process, or one of its files is missing, of another shape or beyond all bounds.',
+  CAPTURE_EXISTS:
+    'The folder given with --save already holds something. Evidence is never written over: name a new folder.',
   PROCESS_GONE: 'There is no such process (any more). Check the process id.',
   PROCESS_KERNEL_THREAD: 'The process is a thread of the kernel: it runs no program that could be looked at.',
   PROCESS_DENIED:
