@@ -1,4 +1,4 @@
-import { XzReadableStream } from 'xz-decompress';
+import xz from 'xz-decompress';
 import { sourceOfBuffer } from './byte-source.js';
 import { type Elf, parseElf, sectionBytes } from './elf.js';
 
@@ -18,7 +18,7 @@ const unpack = async (packed: Buffer): Promise<Buffer | null> => {
     },
   });
   // The library unpacks one stream after another, and refuses dictionaries beyond its bound.
-  const reader = new XzReadableStream(whole).getReader();
+  const reader = new xz.XzReadableStream(whole).getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {

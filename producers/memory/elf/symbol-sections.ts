@@ -95,12 +95,16 @@ const countByGnuHash = (elf: Elf, vaddr: number): number => {
   return last + 1;
 };
 
+/** Symbols that programs and libraries give each other: what `strip` leaves. Throws ELF_INVALID. */
+export const dynamicEntries = (elf: Elf): SymbolEntries => {
+  const dynamic = entriesOf(elf, '.dynsym');
+  return dynamic.bytes.length > 0 ? dynamic : loaded(elf);
+};
+
 /** `.symtab`, which holds what `.dynsym` holds and more; else `.dynsym`; else what the dynamic linker would find. Throws ELF_INVALID. */
 export const symbolEntries = (elf: Elf): SymbolEntries => {
   const full = entriesOf(elf, '.symtab');
-  if (full.bytes.length > 0) return full;
-  const dynamic = entriesOf(elf, '.dynsym');
-  return dynamic.bytes.length > 0 ? dynamic : loaded(elf);
+  return full.bytes.length > 0 ? full : dynamicEntries(elf);
 };
 
 const NAME_LIMIT = 1024;
@@ -132,4 +136,14 @@ export const nameOffsets = (names: ByteSource, name: string): ReadonlySet<number
     }
   }
   return found;
+};
+
+/** Link-time address of the first defined symbol of that name, whatever its type; null if there is none. */
+export const symbolValue = ({ bytes, names }: SymbolEntries, name: string): number | null => {
+  const offsets = nameOffsets(names, name);
+  if (offsets.size === 0) return null;
+  for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY)
+    if (offsets.has(bytes.readUInt32LE(at)) && bytes.readUInt16LE(at + 6) !== 0)
+      return Number(bytes.readBigUInt64LE(at + 8));
+  return null;
 };

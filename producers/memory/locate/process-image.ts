@@ -3,6 +3,7 @@ import type { ImageSource } from './image-source.js';
 import { loadBias } from './load-bias.js';
 import { type Module, openModule, type Place } from './module.js';
 import { type Mapping, mappingAt, parseMaps } from './proc-files.js';
+import { mayHoldRuntime, NATIVE, runtimeOf } from './runtime.js';
 
 /** The kernel's own code in every process: an ELF image without a file. */
 const VDSO = '[vdso]';
@@ -14,6 +15,7 @@ export class ProcessImage {
   readonly #modules = new Map<string, Module | null>();
   readonly #places = new Map<Mapping, { module: Module; bias: number } | null>();
   #mappings: readonly Mapping[] = [];
+  #runtime: string | null = null;
 
   constructor(source: ImageSource) {
     this.#source = source;
@@ -24,6 +26,8 @@ export class ProcessImage {
   refresh(): void {
     this.#mappings = parseMaps(this.#source.maps());
     this.#places.clear();
+    // A library loaded later may bring an interpreter along; one that was there stays.
+    if (this.#runtime === NATIVE) this.#runtime = null;
   }
 
   get mappings(): readonly Mapping[] {
@@ -44,6 +48,33 @@ export class ProcessImage {
       this.#places.set(mapping, known);
     }
     return known === null ? null : { module: known.module, vaddr: address - known.bias };
+  }
+
+  /**
+   * What runs the program: `native`, or the interpreter or virtual machine whose own frames the stacks show instead of the
+   * program's: `python 3.11`, `java`, `node`; `go 1.22` for goroutines, which the threads' stacks do not tell.
+   */
+  get runtime(): string {
+    this.#runtime ??= this.#findRuntime();
+    return this.#runtime;
+  }
+
+  #findRuntime(): string {
+    const seen = new Set<string>();
+    for (const mapping of this.#mappings) {
+      if (!mapping.executable || mapping.inode === 0 || seen.has(mapping.path)) continue;
+      // The program itself is mapped first but for the dynamic linker, which an odd layout puts before it.
+      if (seen.size > 1 && !mayHoldRuntime(mapping.path)) continue;
+      seen.add(mapping.path);
+      try {
+        const module = this.#open(mapping);
+        const found = module === null ? null : runtimeOf(module.elf, mapping.path);
+        if (found !== null) return found;
+      } catch {
+        // A damaged file tells nothing.
+      }
+    }
+    return NATIVE;
   }
 
   /**
