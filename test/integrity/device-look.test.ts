@@ -120,7 +120,9 @@ suite(`looks at a live program ${noCompiler}`, () => {
     expect(thread).toMatchObject({ outcome: 'sampled', complete: true, syscall: { number: 230 } });
     expect(names(thread).slice(0, 2)).toEqual(['clock_nanosleep', 'nanosleep']);
     expect(names(thread)).toContain(null);
-    expect(thread.frames.flatMap((frame) => frame.parameters)).toEqual([]);
+    const own = thread.frames.filter(({ file }) => file === stripped);
+    expect(own.length).toBeGreaterThan(1);
+    expect(own.flatMap((frame) => frame.parameters)).toEqual([]);
     target.close();
   });
 

@@ -1,4 +1,4 @@
-import { type FunctionParameters, readParameters } from '../dwarf/dwarf-parameters.js';
+import { DebugInfo } from '../dwarf/debug-info.js';
 import type { ByteSource } from '../elf/byte-source.js';
 import {
   type DebugFile,
@@ -27,8 +27,8 @@ export interface Module {
   alternate(): Elf | null;
   /** Resolves when packed symbols have been unpacked, until when `symbols` lacks them; null if there is nothing to wait for. Never rejects. */
   ready(): Promise<void> | null;
-  /** Read at first use. Empty without debug information; `damaged` says why it could not be read. */
-  parameters(): { readonly functions: FunctionParameters; readonly damaged: string };
+  /** What `debug()` holds, read as far as it is asked for; null without debug information. */
+  readonly info: DebugInfo | null;
   close(): void;
 }
 
@@ -49,7 +49,7 @@ export const openModule = (
   const elf = parseElf(source);
   let separate: DebugFile | null | undefined;
   let alternate: DebugFile | null | undefined;
-  let parameters: { functions: FunctionParameters; damaged: string } | undefined;
+  let info: DebugInfo | null | undefined;
   const debugFile = (): DebugFile | null => {
     if (separate === undefined) {
       separate = null;
@@ -106,14 +106,15 @@ export const openModule = (
       }
       return alternate?.elf ?? null;
     },
-    parameters() {
-      if (parameters !== undefined) return parameters;
-      try {
-        parameters = { functions: readParameters(elf), damaged: '' };
-      } catch (error) {
-        parameters = { functions: new Map(), damaged: (error as Error).message };
+    get info() {
+      if (info === undefined) {
+        const holder = debug();
+        info =
+          holder === null
+            ? null
+            : new DebugInfo(holder, (_path, buildId) => (buildId === '' ? null : this.alternate()));
       }
-      return parameters;
+      return info;
     },
     close() {
       separate?.close();

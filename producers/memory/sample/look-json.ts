@@ -1,13 +1,17 @@
-import type { DecodedParameter } from '../dwarf/values.js';
+import type { DecodedParameter, ParameterValue } from '../dwarf/values.js';
+import { NATIVE } from '../locate/runtime.js';
 import type { LookResult, SeenFrame, SeenThread } from './look.js';
 import { syscallName } from './syscall-names.js';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 
 /** Numbers stay numbers while JSON readers keep them exactly; what has no number in JSON becomes text. */
-const plain = (value: DecodedParameter['value']): number | boolean | string | null => {
+const plain = (value: ParameterValue): unknown => {
   if (typeof value === 'bigint') return value.toString();
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plain(part)]));
 };
 
 const parameterJson = (parameter: DecodedParameter): object => ({
@@ -23,7 +27,7 @@ const parameterJson = (parameter: DecodedParameter): object => ({
 const foundBy = (frame: SeenFrame, index: number, complete: boolean): string =>
   index > 0 ? frame.foundBy : (frame.sizedBy ?? (complete ? 'cfi' : 'scan'));
 
-const threadJson = (thread: SeenThread): object => ({
+const threadJson = (thread: SeenThread, look: LookResult): object => ({
   tid: thread.tid,
   name: thread.name,
   outcome: thread.outcome,
@@ -42,9 +46,11 @@ const threadJson = (thread: SeenThread): object => ({
     index,
     address: hex(frame.pc),
     function: frame.function,
-    file: null,
-    line: null,
-    inlined: false,
+    linkageName: frame.linkageName === '' ? null : frame.linkageName,
+    runtime: frame.file === '' && look.runtime !== NATIVE ? look.runtime : NATIVE,
+    file: frame.source === '' ? null : frame.source,
+    line: frame.line === 0 ? null : frame.line,
+    inlined: frame.inlined,
     foundBy: foundBy(frame, index, thread.complete),
     module: frame.file === '' ? null : frame.file,
     frameAddress: frame.frameAddress === 0 ? null : hex(frame.frameAddress),
@@ -62,6 +68,7 @@ export const lookJson = (look: LookResult, offset: number): object => ({
   pid: look.pid,
   startTime: look.startTime,
   gone: look.gone,
-  threads: look.threads.map(threadJson),
+  runtime: look.runtime,
+  threads: look.threads.map((thread) => threadJson(thread, look)),
   cost: { micros: look.micros, bytesRead: look.bytesRead },
 });

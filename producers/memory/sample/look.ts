@@ -28,8 +28,15 @@ export type LookOutcome = 'sampled' | 'running' | 'torn' | 'gone';
 export interface SeenFrame {
   /** Run-time address of the code. */
   readonly pc: number;
-  /** Null if no symbol covers the address. */
+  /** With namespaces where debug information tells them; null if neither that nor a symbol covers the address. */
   readonly function: string | null;
+  /** Mangled; '' where not told or not mangled. */
+  readonly linkageName: string;
+  /** Source file as the compiler wrote it, and line; '' and 0 without debug information. */
+  readonly source: string;
+  readonly line: number;
+  /** Its code stands within that of the next frame, which has the same physical frame. */
+  readonly inlined: boolean;
   /** Path of the file that holds the code; '' if none does. */
   readonly file: string;
   readonly foundBy: FoundBy;
@@ -57,6 +64,8 @@ export interface SeenThread {
   readonly syscall: { readonly number: number; readonly arguments: readonly string[] } | null;
   /** Innermost first. */
   readonly frames: readonly SeenFrame[];
+  /** Functions whose calls returned not long ago, nearest first: what they left below the stack pointer. A hint, never a fact. */
+  readonly residue?: readonly SeenFrame[];
 }
 
 export interface LookResult {
@@ -69,11 +78,17 @@ export interface LookResult {
   readonly replaced: boolean;
   /** The process has ended; no threads then. */
   readonly gone: boolean;
+  /** What runs the program: `native`, `python 3.11`, `go 1.22`, `java`, `node`. Stacks show that runtime's own frames, not its program's. */
+  readonly runtime: string;
   /** Why nothing of it can be read any more, PROCESS_DENIED or PROCESS_UNSUPPORTED; '' if it can. */
   readonly refused: ErrorCode | '';
   readonly threads: readonly SeenThread[];
   readonly micros: number;
   readonly bytesRead: number;
+  /** Watched globals and statics, as they were when the threads had been looked at. */
+  readonly globals?: readonly DecodedParameter[];
+  /** The process was stopped for this look. */
+  readonly stopped?: boolean;
   /** Threads whose files had been closed for want of descriptors. */
   readonly reopened: number;
 }
@@ -322,6 +337,7 @@ export class Target {
       threads: over ? [] : threads,
       micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
       bytesRead,
+      runtime: this.#image.runtime,
       reopened: releasedForLimit() - reopened,
     };
   }

@@ -1,8 +1,7 @@
-import { decodeParameter } from '../dwarf/values.js';
 import type { ProcessImage } from '../locate/process-image.js';
-import type { StackFrame } from '../unwind/stack-frame.js';
 import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
 import { unwind } from '../unwind/unwind.js';
+import { describeFrames } from './frame-description.js';
 import type { SeenFrame, Watch } from './look.js';
 
 /** Bytes read at once where a stack goes on beyond its first block, and how far below the address that was asked for. */
@@ -48,35 +47,12 @@ export const decodeStack = (
   const stack = new StackMemory({ address: thread.sp, bytes: thread.bytes }, moreStack);
   const unwound = unwind(image, thread.pc, thread.sp, stack);
   let more = stack.extended;
-  const slot = (address: number, length: number): Buffer => stack.bytes(address, length);
   const memory = (address: number, length: number): Buffer => {
+    const near = stack.bytes(address, length);
+    if (near.length === length) return near;
     more = true;
     return readMemory(address, length);
   };
-  const frames = unwound.frames.map((frame, i) => describe(watch, frame, i === 0, slot, memory));
+  const frames = describeFrames(unwound.frames, watch, stack, memory);
   return { frames, complete: unwound.complete, extended: stack.extended, more };
-};
-
-const describe = (
-  watch: Watch,
-  frame: StackFrame,
-  innermost: boolean,
-  slot: ReadMemory,
-  memory: ReadMemory,
-): SeenFrame => {
-  const { symbol, place } = frame;
-  const names = symbol?.names ?? [];
-  const watched = watch === 'all' ? undefined : names.find((name) => watch.has(name));
-  const wanted = symbol !== null && place !== null && (watch === 'all' || watched !== undefined);
-  const formal = wanted ? place.module.parameters().functions.get(symbol.start) : undefined;
-  return {
-    pc: frame.pc,
-    function: watched ?? names[0] ?? null,
-    file: place?.module.path ?? '',
-    foundBy: frame.foundBy,
-    sizedBy: frame.sizedBy,
-    frameAddress: frame.cfa,
-    returnAddress: frame.returnAddress,
-    parameters: formal?.map((parameter) => decodeParameter(parameter, frame.cfa, innermost, slot, memory)) ?? [],
-  };
 };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { readParameters } from '../../../producers/memory/dwarf/dwarf-parameters.js';
+import { DebugInfo } from '../../../producers/memory/dwarf/debug-info.js';
+import { describeFrame } from '../../../producers/memory/dwarf/describe.js';
 import { sourceOfBuffer } from '../../../producers/memory/elf/byte-source.js';
 import { type Elf, parseElf } from '../../../producers/memory/elf/elf.js';
 import { SymbolTable } from '../../../producers/memory/elf/symbols.js';
@@ -8,6 +9,7 @@ import { CallSites } from '../../../producers/memory/unwind/call-sites.js';
 import { CallFrameInfo } from '../../../producers/memory/unwind/cfi.js';
 import { isAttestreamError } from '../../../schemas/errors.js';
 import { buildDevice, noCompiler } from '../../support/device.js';
+import { describeAt, filledMemory, frameView } from '../../support/frame-view.js';
 import { temporaryFolder } from '../../support/tmp.js';
 
 const suite = noCompiler === '' ? describe : describe.skip;
@@ -45,7 +47,13 @@ const readAll = (bytes: Buffer): void => {
       for (let at = 0; at < 0x4000; at += 97) symbols.covering(at);
       symbols.named('actuate');
     });
-    guard(() => void readParameters(elf));
+    const info = new DebugInfo(elf);
+    const caller = frameView(elf, 0x1180, { module: { elf, info } });
+    for (let at = 0x1000; at < 0x2000; at += 61)
+      guard(() => {
+        const view = frameView(elf, at, { module: { elf, info }, caller, register: () => 0x1000n });
+        describeFrame(view, filledMemory(at & 0xff));
+      });
     guard(() => {
       const calls = new CallSites(elf);
       const cfi = new CallFrameInfo(elf);
@@ -64,25 +72,37 @@ suite(`hostile program files ${noCompiler}`, () => {
     for (const bytes of originals) {
       const elf = parseElf(sourceOfBuffer(bytes));
       const actuate = new SymbolTable(elf).named('actuate')!;
-      expect(readParameters(elf).get(actuate.start)).toMatchObject([
-        { name: 'level', shape: { kind: 'int', size: 4, name: 'int' }, slot: expect.any(Number) },
+      const end = actuate.start + actuate.size - 1;
+      expect(describeAt(elf, end)).toMatchObject([
         {
-          name: 'valve',
-          shape: {
-            kind: 'enum',
-            name: 'enum valve',
-            names: new Map([
-              [1, 'VALVE_MAIN'],
-              [2, 'VALVE_BYPASS'],
-            ]),
-          },
+          function: 'actuate',
+          file: expect.stringMatching(/device\.c$/),
+          line: expect.any(Number),
+          inlined: false,
+          parameters: [
+            {
+              name: 'level',
+              kind: 'int',
+              type: 'int',
+              value: 0x01010101,
+              location: expect.stringMatching(/^fbreg -\d+$/),
+            },
+            { name: 'valve', kind: 'enum', type: 'enum valve', value: 0x01010101, number: 0x01010101 },
+          ],
         },
       ]);
+      expect(
+        describeAt(elf, end, {}, (_, length) => Buffer.from([2, 0, 0, 0]).subarray(0, length))[0]!.parameters[1],
+      ).toMatchObject({ value: 'VALVE_BYPASS', number: 2, unavailable: '' });
+      expect(describeAt(elf, actuate.start, { innermost: true })[0]!.parameters[0]).toMatchObject({
+        value: null,
+        unavailable: 'the function may not have stored its arguments yet',
+      });
       const publish = new SymbolTable(elf).named('publish')!;
-      expect(readParameters(elf).get(publish.start)).toMatchObject([
-        { name: 'topic', shape: { kind: 'text', name: 'char *' } },
+      expect(describeAt(elf, publish.start + publish.size - 1)[0]!.parameters).toMatchObject([
+        { name: 'topic', kind: 'text', type: 'const char *' },
         { name: 'level' },
-        { name: 'retained', shape: { kind: 'bool', size: 1 } },
+        { name: 'retained', kind: 'bool', type: '_Bool' },
       ]);
     }
   });

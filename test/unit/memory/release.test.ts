@@ -99,6 +99,10 @@ test('a look as JSON keeps big numbers, addresses and what is unavailable', () =
           {
             pc: 0x7fd68074b2ad,
             function: null,
+            linkageName: '',
+            source: '',
+            line: 0,
+            inlined: false,
             file: '',
             foundBy: 'syscall',
             sizedBy: 'call-site',

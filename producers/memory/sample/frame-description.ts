@@ -1,0 +1,121 @@
+import { isAttestreamError } from '../../../schemas/errors.js';
+import { type DescribedFrame, describeFrame } from '../dwarf/describe.js';
+import type { FrameView, MemoryReader } from '../dwarf/frame-view.js';
+import { demangle } from '../elf/demangle.js';
+import { functionName, means, withoutParameters } from '../elf/function-name.js';
+import { architectureOf } from '../unwind/architectures.js';
+import type { StackFrame } from '../unwind/stack-frame.js';
+import type { StackMemory } from '../unwind/stack-memory.js';
+import type { SeenFrame, Watch } from './look.js';
+
+/** The frames of one stack as debug information tells them: functions, lines, values, and what was inlined. */
+export const describeFrames = (
+  frames: readonly StackFrame[],
+  watch: Watch,
+  stack: StackMemory,
+  memory: MemoryReader,
+): SeenFrame[] => {
+  const seen: SeenFrame[] = [];
+  const views: (FrameView | null)[] = new Array(frames.length);
+  // The caller's view first: a frame's values may need it.
+  for (let i = frames.length - 1; i >= 0; i--) views[i] = viewOf(frames[i]!, views[i + 1] ?? null, stack);
+  for (let i = 0; i < frames.length; i++) tell(frames[i]!, views[i] ?? null, watch, memory, seen);
+  return seen;
+};
+
+const viewOf = (frame: StackFrame, next: FrameView | null, stack: StackMemory): FrameView | null => {
+  const { place } = frame;
+  const architecture = place === null ? null : architectureOf(place.module.elf.machine);
+  if (place === null || architecture === null) return null;
+  const { module, vaddr } = place;
+  const cfa = frame.cfa === 0 ? null : frame.cfa;
+  const lookup = vaddr - (frame.pc - frame.lookup);
+  return {
+    module,
+    vaddr: lookup,
+    pcVaddr: vaddr,
+    bias: frame.pc - vaddr,
+    cfa,
+    innermost: frame.lookup === frame.pc,
+    machine: architecture.name,
+    // Behind an uncertain frame no caller is certain.
+    caller: cfa === null ? null : next,
+    register(number) {
+      if (number === architecture.stackPointer) return frame.foundBy === 'scan' ? null : BigInt(frame.sp);
+      const slot = frame.registerSlots.get(number);
+      if (slot !== undefined) return stack.value(slot, 8);
+      if (number !== architecture.framePointer || cfa === null) return null;
+      // Where the frame's extent is told by its frame pointer, the extent tells the frame pointer.
+      const rule = module.cfi.at(lookup)?.cfa;
+      return rule !== undefined && 'register' in rule && rule.register === number ? BigInt(cfa - rule.offset) : null;
+    },
+  };
+};
+
+const tell = (
+  frame: StackFrame,
+  view: FrameView | null,
+  watch: Watch,
+  memory: MemoryReader,
+  seen: SeenFrame[],
+): void => {
+  const names = frame.symbol?.names ?? [];
+  const watched = watch === 'all' ? undefined : names.find((name) => means(watch, name));
+  const physical = {
+    pc: frame.pc,
+    file: frame.place?.module.path ?? '',
+    foundBy: frame.foundBy,
+    sizedBy: frame.sizedBy,
+    frameAddress: frame.cfa,
+    returnAddress: frame.returnAddress,
+  };
+  const described = view === null ? [] : describe(view, memory, watch, watched !== undefined);
+  for (const one of described) {
+    const { function: name, linkageName, inlined } = one;
+    // Of several names of one function the symbols tell the usual one: `poll`, not `__poll`.
+    const told = inlined || watched === undefined ? undefined : nameWatched(watched, watch);
+    const wanted = watch === 'all' ? undefined : [name, linkageName].find((known) => watch.has(known));
+    seen.push({
+      ...physical,
+      function: told ?? wanted ?? (name === '' || (!inlined && names.includes(name)) ? (names[0] ?? null) : name),
+      linkageName,
+      source: one.file,
+      line: one.line,
+      inlined,
+      parameters: one.parameters,
+    });
+  }
+  const symbol = names[0] === undefined ? null : functionName(watched ?? names[0]);
+  if (described.length === 0)
+    seen.push({
+      ...physical,
+      function: watched === undefined ? (symbol?.function ?? null) : nameWatched(watched, watch),
+      linkageName: symbol?.linkageName ?? '',
+      source: '',
+      line: 0,
+      inlined: false,
+      parameters: [],
+    });
+};
+
+/** A function that was asked for is called as it was asked for, whichever of its names that is: policies go by it. */
+const nameWatched = (symbol: string, watch: Watch): string => {
+  if (watch === 'all' || watch.has(symbol)) return symbol;
+  const plain = demangle(symbol);
+  return watch.has(plain) ? plain : withoutParameters(plain);
+};
+
+const describe = (view: FrameView, memory: MemoryReader, watch: Watch, named: boolean): readonly DescribedFrame[] => {
+  try {
+    return describeFrame(
+      view,
+      memory,
+      ({ function: name, linkageName, inlined }) =>
+        watch === 'all' || (named && !inlined) || watch.has(name) || watch.has(linkageName),
+    ).frames;
+  } catch (error) {
+    // Damaged debug information tells nothing; what symbols and stack tell still holds.
+    if (isAttestreamError(error)) return [];
+    throw error;
+  }
+};
