@@ -1,0 +1,97 @@
+import { linkCallers } from './link-callers.js';
+import { codeOf } from './module-code.js';
+import { type CodeAt, type Position, returnPlace } from './position.js';
+import type { CodeImage } from './stack-frame.js';
+import type { StackMemory } from './stack-memory.js';
+import { follows, isStep, rulesOfFlow, type Step, stepTo } from './unwind-step.js';
+
+/** Words searched for a caller where nothing tells the frame's size. */
+const MAX_SEARCH = 1024;
+const MAX_CANDIDATES = 24;
+
+/** Tells whether a stack that goes on with this step reaches its root by decisive rules alone. */
+export type Trial = (step: Step) => boolean;
+
+/** The one candidate that leads to the root; null if none or several do: then nothing is certain. */
+const onlyOne = (candidates: Iterable<Step>, trial: Trial): Step | null => {
+  let found: Step | null = null;
+  let tried = 0;
+  for (const step of candidates) {
+    if (tried++ > MAX_CANDIDATES) return null;
+    if (!trial(step)) continue;
+    if (found !== null) return null;
+    found = step;
+  }
+  return found;
+};
+
+/**
+ * The caller of a function whose return address is in the link register alone: of all places that can have called it, the only
+ * one from which the stack goes on to its root.
+ */
+export const linkStep = (
+  image: CodeImage,
+  code: CodeAt,
+  cfa: number,
+  slots: ReadonlyMap<number, number>,
+  trial: Trial,
+): Step | null => {
+  const returns = linkCallers(image, code);
+  if (returns === null) return null;
+  let found: Step | null = null;
+  for (const returnAddress of returns) {
+    const step: Step = { cfa, returnAddress, sp: cfa, slots, by: 'call-site', interrupted: false };
+    if (!trial(step)) continue;
+    if (found !== null) return null;
+    found = step;
+  }
+  return found;
+};
+
+const aligned = (sp: number): number => sp + ((8 - (sp % 8)) % 8);
+
+/** The caller of a function whose frame nothing sizes: the only slot that holds a return address behind a call to exactly it and leads to the root. */
+export const callSiteStep = (
+  image: CodeImage,
+  stack: StackMemory,
+  at: Position,
+  code: CodeAt,
+  trial: Trial,
+): Step | null => {
+  const { architecture, symbol } = code;
+  const range = code.range();
+  if (architecture.linkRegister || range === null) return null;
+  const flow = codeOf(code.place.module).flow(range, code.lookup + (at.exact ? 0 : 1), !at.exact);
+  const rules =
+    code.row ?? (flow === null ? null : rulesOfFlow(flow, architecture.returnRegister, architecture.linkRegister));
+  const candidates = function* (): Generator<Step> {
+    for (let slot = aligned(at.sp), n = 0; n < MAX_SEARCH && stack.holds(slot); slot += 8, n++) {
+      const place = returnPlace(image, stack.word(slot));
+      if (place === null) continue;
+      const target = place.module.calls.endingAt(place.vaddr);
+      if (target === null || target.kind === 'indirect') continue;
+      const exact =
+        target.kind === 'name'
+          ? (symbol?.names.includes(target.name) ?? false)
+          : place.module === code.place.module && target.vaddr === range.start;
+      if (!exact) continue;
+      const told = rules ?? { registers: new Map(), returnRegister: architecture.returnRegister };
+      const step = stepTo(image, stack, at, code, slot + 8, told, 'call-site');
+      if (isStep(step) && step.returnAddress === stack.word(slot)) yield step;
+    }
+  };
+  return onlyOne(candidates(), trial);
+};
+
+/** Any word that follows a call inside a known function: it may be stale. */
+export const scanStep = (image: CodeImage, stack: StackMemory, at: Position, code: CodeAt | null): Step | null => {
+  for (let slot = aligned(at.sp), n = 0; n < MAX_SEARCH && stack.holds(slot); slot += 8, n++) {
+    const returnAddress = code?.architecture.signedReturns === true ? stack.word48(slot) : stack.word(slot);
+    const place = returnPlace(image, returnAddress);
+    if (place === null || place.module.calls.endingAt(place.vaddr) === null) continue;
+    if (codeOf(place.module).range(place.vaddr - 1) === null) continue;
+    if (code !== null && follows(image, returnAddress, code) !== false) continue;
+    return { cfa: slot + 8, returnAddress, sp: slot + 8, slots: new Map(), by: 'scan', interrupted: false };
+  }
+  return null;
+};
