@@ -3,12 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { boottimeMicros } from '../producers/identity/boottime.js';
 import { parseStat } from '../producers/memory/locate/proc-files.js';
-import type { LookResult, SeenFrame, Target } from '../producers/memory/sample/look.js';
+import type { LookResult, Target } from '../producers/memory/sample/look.js';
 import { lookJson } from '../producers/memory/sample/look-json.js';
+import { AttestreamError } from '../schemas/errors.js';
 import { ioOf, stopOf } from './io.js';
+import { lookAndSave, lookFrom } from './look-capture.js';
 import { everyProcess, oneProcess } from './look-targets.js';
+import { lookText } from './look-text.js';
 import { outputOf } from './output.js';
-import { printable } from './printable.js';
 import { namedTarget } from './target-process.js';
 
 export interface LookOptions {
@@ -19,24 +21,11 @@ export interface LookOptions {
   /** µs */
   readonly interval: number;
   readonly stop?: boolean;
+  readonly save?: string;
+  readonly from?: string;
+  /** Keep the program and its libraries with a capture. */
+  readonly files: boolean;
 }
-
-const frameText = (frame: SeenFrame, index: number): string => {
-  const values = frame.parameters.map(
-    ({ name, value, unavailable }) => `${name}=${unavailable === '' ? String(value) : `(${unavailable})`}`,
-  );
-  const name = frame.function ?? `0x${frame.pc.toString(16)}`;
-  return `  #${index} ${printable(`${name}(${values.join(', ')})`)}  ${printable(frame.file)}  ${frame.foundBy}`;
-};
-
-const shown = (look: LookResult): string =>
-  [
-    `process ${look.pid}:${look.startTime}  ${look.micros} µs, ${look.bytesRead} bytes`,
-    ...look.threads.flatMap((thread) => [
-      `thread ${thread.tid} ${printable(thread.name)}: ${thread.outcome}`,
-      ...thread.frames.map(frameText),
-    ]),
-  ].join('\n');
 
 const STOP_PATIENCE_MS = 200;
 
@@ -61,7 +50,12 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
   const out = outputOf(command);
   const stop = stopOf(command);
   const watch = options.function === undefined ? 'all' : new Set(options.function);
-  const { container, dockerHost } = options;
+  const { container, dockerHost, save, from } = options;
+  if (from !== undefined) {
+    if (pid !== undefined || container !== undefined || save !== undefined)
+      throw new AttestreamError('USAGE', '--from takes the place of a process: name it alone');
+    return lookFrom(from, watch, command);
+  }
   const named = await namedTarget({ pid, container, dockerHost }, ioOf(command).env);
   const targets = 'pid' in named ? oneProcess(named.pid, watch) : everyProcess(named.container, watch);
   // A look's own clock never steps; the real time that it stands for is settled once.
@@ -73,6 +67,11 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
       const current = targets.current();
       if (current.length === 0) return;
       for (const target of current) {
+        if (save !== undefined) {
+          const several = options.count > 1 || container !== undefined;
+          await lookAndSave(target.pid, n, { folder: save, files: options.files, several }, watch, command);
+          continue;
+        }
         let look = target.look();
         const packed = target.image.ready();
         if (packed !== null) {
@@ -81,7 +80,7 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
           look = target.look();
         }
         if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
-        await out.line(lookJson(look, offset), () => shown(look));
+        await out.line(lookJson(look, offset), () => lookText(look));
         if (look.gone) targets.drop(target);
       }
     }

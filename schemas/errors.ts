@@ -33,6 +33,11 @@ export const ERRORS = {
   MACHINE_UNBOUNDED:
     'One event of a policy machine may set off transitions without end. The message names the states: let the loop wait for an event.',
 
+  ENROLMENT_UNPROVEN:
+    'A record of an enrolment does not follow from those before it: no request, no challenge, a wrong secret, other keys or no approval. It is kept as a dead letter, and the host is not enrolled by it.',
+  EVIDENCE_IGNORED:
+    'Evidence that says nothing for or against a host: late, a copy, for no tick that is known here, or of a host that nobody enrolled. It is kept as a dead letter.',
+
   VERDICT_NOT_FOUND:
     'No verdict has that id where it was looked for. `attestream verdicts` lists them; a replay names them too.',
   DEMO_INCOMPLETE: 'The demonstration ran, but did not show what it promises. The message says what was missing.',
@@ -115,7 +120,7 @@ export const ERRORS = {
     'A certificate cannot be read: not X.509, too large, or with a key of no usable kind. Name a file in PEM or DER.',
   ENROL_REFUSED: 'A verifier refused to enrol this host. The message holds its reason.',
   ENROL_TIMEOUT:
-    'No verifier answered in time. Is a controller running on this log, and is its key among those given with --key?',
+    'No verifier answered in time. Is a controller running on this log, and is its key among those given with --trust?',
   HOST_UNKNOWN: 'The log knows no such host. `attestream host list` shows those that it knows.',
 
   TCG_INVALID:

@@ -18,10 +18,15 @@ export const register = (program: Command): void => {
         .default(100_000, '100ms'),
     )
     .option('--stop', 'the process may be stopped for a moment where a look is not clear otherwise')
+    .option('--save <dir>', 'keep the raw evidence of each look in this new folder')
+    .option('--no-files', 'with --save: leave out the program and its libraries')
+    .option('--from <dir>', 'decode what --save kept, instead of a process; also of another machine')
     .addHelpText(
       'after',
       examples(
         ['look 4711', 'the stack of each thread, once'],
+        ['look 4711 --save evidence', 'the same, with everything kept that it was read from'],
+        ['look --from evidence', 'what was kept, decoded again'],
         ['look --container pump --function actuate --count 100 --interval 10ms --output json', 'a look a line'],
       ),
     )

@@ -39,7 +39,7 @@ const threadJson = (thread: SeenThread, look: LookResult): object => ({
       ? null
       : {
           number: thread.syscall.number,
-          name: syscallName(thread.syscall.number),
+          name: syscallName(thread.syscall.number, look.architecture),
           arguments: thread.syscall.arguments,
         },
   frames: thread.frames.map((frame, index) => ({
@@ -69,6 +69,7 @@ export const lookJson = (look: LookResult, offset: number): object => ({
   startTime: look.startTime,
   gone: look.gone,
   runtime: look.runtime,
+  architecture: look.architecture,
   threads: look.threads.map((thread) => threadJson(thread, look)),
   cost: { micros: look.micros, bytesRead: look.bytesRead },
 });

@@ -3,11 +3,13 @@ import { AttestreamError, type ErrorCode, isAttestreamError } from '../../../sch
 import { boottimeMicros } from '../../identity/boottime.js';
 import type { DecodedParameter } from '../dwarf/values.js';
 import { sourceOfFile } from '../elf/byte-source.js';
-import { EM_AARCH64, EM_X86_64, parseElf } from '../elf/elf.js';
+import { parseElf } from '../elf/elf.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
+import { architectureOf } from '../unwind/architectures.js';
 import type { FoundBy } from '../unwind/stack-frame.js';
+import { type ArchitectureName, HERE } from './architecture-name.js';
 import { releasedForLimit } from './descriptors.js';
 import { ended, livingThread, readStat } from './living-thread.js';
 import { pread } from './pread.js';
@@ -80,6 +82,7 @@ export interface LookResult {
   readonly gone: boolean;
   /** What runs the program: `native`, `python 3.11`, `go 1.22`, `java`, `node`. Stacks show that runtime's own frames, not its program's. */
   readonly runtime: string;
+  readonly architecture: ArchitectureName;
   /** Why nothing of it can be read any more, PROCESS_DENIED or PROCESS_UNSUPPORTED; '' if it can. */
   readonly refused: ErrorCode | '';
   readonly threads: readonly SeenThread[];
@@ -202,10 +205,11 @@ export class Target {
     try {
       fd = openSync(`/proc/${via}/exe`, 'r');
       const { machine } = parseElf(sourceOfFile(fd));
-      if (machine !== EM_X86_64)
+      const architecture = architectureOf(machine);
+      if (architecture === null || architecture.name !== HERE)
         throw new AttestreamError(
           'PROCESS_UNSUPPORTED',
-          `process ${this.pid} is a program for ${machine === EM_AARCH64 ? 'arm64, which cannot be looked at live yet' : `machine ${machine}`}; only x86-64 can be looked at live`,
+          `process ${this.pid} is a program for ${architecture?.name ?? `machine ${machine}`}; on this host only those for ${HERE} can be looked at live`,
         );
       return readlinkSync(`/proc/${via}/exe`).replace(/ \(deleted\)$/, '');
     } catch (error) {
@@ -338,6 +342,7 @@ export class Target {
       micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
       bytesRead,
       runtime: this.#image.runtime,
+      architecture: HERE,
       reopened: releasedForLimit() - reopened,
     };
   }

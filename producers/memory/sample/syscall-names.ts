@@ -1,3 +1,4 @@
+import { type ArchitectureName, HERE } from './architecture-name.js';
 import { arm64SyscallName } from './arm64-syscall-names.js';
 
 /** Names of the x86-64 system calls in the order of their numbers: from 0, and from 424 where all machines share numbers. */
@@ -35,9 +36,6 @@ const FROM_0 = (
   'pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq'
 ).split(' ');
 
-/** A live process is of this machine's kind. */
-const HERE = process.arch === 'arm64' ? 'arm64' : 'x86-64';
-
 const SHARED = 424;
 const FROM_SHARED = (
   'pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig fsmount ' +
@@ -48,5 +46,5 @@ const FROM_SHARED = (
 ).split(' ');
 
 /** Null for a number that this version does not know. */
-export const syscallName = (number: number, architecture: 'x86-64' | 'arm64' = HERE): string | null =>
+export const syscallName = (number: number, architecture: ArchitectureName = HERE): string | null =>
   (architecture === 'arm64' ? arm64SyscallName(number) : FROM_0[number]) ?? FROM_SHARED[number - SHARED] ?? null;

@@ -82,6 +82,8 @@ test('a look as JSON keeps big numbers, addresses and what is unavailable', () =
     gone: false,
     refused: '',
     reopened: 0,
+    runtime: 'native',
+    architecture: 'x86-64',
     micros: 12,
     bytesRead: 4300,
     threads: [
