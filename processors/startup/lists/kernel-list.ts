@@ -1,0 +1,131 @@
+import type { BankModes } from '../../../schemas/ima/bank-mode.js';
+import type { ImaRecord } from '../../../schemas/ima/entry.js';
+import { ImaPrefixSearch, type PrefixMatch, type QuotedPcr } from '../../../schemas/ima/prefix-search.js';
+import { ImaReplay } from '../../../schemas/ima/replay.js';
+import type { ImaBank } from '../../../schemas/ima/template-hash.js';
+import { emptyAppraisal, type ImaAppraisal } from '../appraisal/ima-appraisal.js';
+
+/** Entries that may wait for a quote that proves them; a list beyond it is taken up again by a request. */
+const MAX_TAIL_ENTRIES = 1 << 20;
+const MAX_TAIL_BYTES = 64 << 20;
+
+/**
+ * A host's kernel list in one boot. Entries before the cursor are proven by a quote and forgotten; those behind it are only
+ * said, and one that is said again with the same index takes its place.
+ */
+export interface KernelList {
+  /** Replay of the proven prefix; null until a quote says which banks count. */
+  proven: ImaReplay | null;
+  modes: BankModes;
+  readonly tail: Map<number, ImaRecord>;
+  tailBytes: number;
+  appraisal: ImaAppraisal;
+  /** Digest of the policy that the proven entries were appraised under. */
+  policy: string;
+}
+
+export const emptyKernelList = (): KernelList => ({
+  proven: null,
+  modes: {},
+  tail: new Map(),
+  tailBytes: 0,
+  appraisal: emptyAppraisal(),
+  policy: '',
+});
+
+/** Entries that a quote has proven. */
+export const cursorOf = (list: KernelList): number => list.proven?.count ?? 0;
+
+const size = ({ data, templateDigest, template }: ImaRecord): number =>
+  data.length + templateDigest.length + template.length + 64;
+
+/** The record is copied. False if there is no room for it. */
+export const addKernelEntry = (list: KernelList, index: number, record: ImaRecord): boolean => {
+  if (index < cursorOf(list)) return true;
+  const former = list.tail.get(index);
+  const bytes = list.tailBytes - (former === undefined ? 0 : size(former)) + size(record);
+  if (bytes > MAX_TAIL_BYTES || (former === undefined && list.tail.size >= MAX_TAIL_ENTRIES)) return false;
+  list.tail.set(index, {
+    pcr: record.pcr,
+    template: record.template,
+    templateDigest: Buffer.from(record.templateDigest),
+    data: Buffer.from(record.data),
+  });
+  list.tailBytes = bytes;
+  return true;
+};
+
+/** First index below `count` that is not there; null if all are. */
+export const missingKernelEntry = (list: KernelList, count: number): number | null => {
+  const cursor = cursorOf(list);
+  for (let index = cursor; index < count; index++) if (!list.tail.has(index)) return index;
+  return null;
+};
+
+export type KernelPrefix =
+  | { readonly found: PrefixMatch }
+  /** No prefix explains the registers; how near it came. */
+  | { readonly found: null; readonly message: string }
+  /** A bank is quoted that was not replayed so far: the list is needed from its beginning. */
+  | { readonly found: null; readonly rewind: true };
+
+/** Looks for the prefix from the cursor to `until` that explains all values at once. */
+export const kernelPrefix = (list: KernelList, values: readonly QuotedPcr[], until: number): KernelPrefix => {
+  const banks = [...new Set(values.map(({ bank }) => bank))];
+  if (list.proven !== null && banks.some((bank) => !list.proven!.banks.includes(bank)))
+    return { found: null, rewind: true };
+  // As a rule kernels fill banks with their own hash: the other ways are tried only where that explains nothing.
+  const usual = banks.every((bank) => list.modes[bank] === undefined)
+    ? Object.fromEntries(banks.map((bank) => [bank, 'per-bank'] as const))
+    : list.modes;
+  const first = search(list, values, until, list.proven ?? new ImaReplay({ banks, modes: usual }), usual);
+  if (first.match !== null) return { found: first.match };
+  if (list.proven !== null) return { found: null, message: nearness(first) };
+  const second = search(list, values, until, new ImaReplay({ banks }), {});
+  return second.match === null ? { found: null, message: nearness(second) } : { found: second.match };
+};
+
+const search = (
+  list: KernelList,
+  values: readonly QuotedPcr[],
+  until: number,
+  start: ImaReplay,
+  modes: BankModes,
+): ImaPrefixSearch => {
+  const prefix = new ImaPrefixSearch(start, values, modes);
+  for (let index = start.count; index < until && prefix.match === null; index++) {
+    const record = list.tail.get(index);
+    if (record === undefined) break;
+    prefix.extend(record);
+  }
+  return prefix;
+};
+
+const nearness = ({ nearest }: ImaPrefixSearch): string => {
+  const { explained, missing, count } = nearest;
+  const named = missing.map(({ bank, pcr }) => `${bank}:${pcr}`).join(', ');
+  return explained.length === 0
+    ? `no prefix of the list explains ${named}`
+    : `${count} entries explain ${explained.length} registers, none also ${named}`;
+};
+
+/** Moves the cursor to a matched prefix; hands each entry that is proven thereby to `take`, then forgets it. */
+export const moveCursor = (list: KernelList, match: PrefixMatch, take: (record: ImaRecord) => void): void => {
+  for (let index = cursorOf(list); index < match.count; index++) {
+    const record = list.tail.get(index)!;
+    take(record);
+    list.tail.delete(index);
+    list.tailBytes -= size(record);
+  }
+  match.replay.settle(match.modes);
+  list.proven = match.replay;
+  list.modes = { ...list.modes, ...match.modes };
+};
+
+/** Forgets what is only said: it explains nothing, and asking again is better than keeping a poisoned tail. */
+export const dropTail = (list: KernelList): void => {
+  list.tail.clear();
+  list.tailBytes = 0;
+};
+
+export const isImaBank = (bank: string): bank is ImaBank => ['sha1', 'sha256', 'sha384', 'sha512'].includes(bank);
