@@ -1,16 +1,19 @@
 import { Command } from 'commander';
+import { register as agent } from './commands/agent.js';
 import { register as config } from './commands/config.js';
 import { register as copy } from './commands/copy.js';
 import { register as db } from './commands/db.js';
 import { register as demo } from './commands/demo.js';
 import { register as doctor } from './commands/doctor.js';
 import { register as explain } from './commands/explain.js';
+import { register as host } from './commands/host.js';
 import { register as importing } from './commands/import.js';
 import { register as look } from './commands/look.js';
 import { register as policy } from './commands/policy.js';
 import { register as processing } from './commands/process.js';
 import { register as record } from './commands/record.js';
 import { register as replay } from './commands/replay.js';
+import { register as roots } from './commands/roots.js';
 import { register as topics } from './commands/topics.js';
 import { register as trace } from './commands/trace.js';
 import { register as verdicts } from './commands/verdicts.js';
@@ -31,6 +34,9 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   trace,
   copy,
   policy,
+  agent,
+  host,
+  roots,
   topics,
   db,
   config,

@@ -18,6 +18,8 @@ export const SETTINGS = {
   clickhouse: { describes: 'ClickHouse: embedded:DIR or http(s)://HOST:PORT/DATABASE', type: 'string' },
   clickhousePassword: { describes: 'password at ClickHouse', type: 'string', secret: true },
   policy: { describes: 'policy files', type: 'list' },
+  tpm: { describes: 'the TPM: device:/dev/tpmrm0, unix:PATH or swtpm:HOST:PORT', type: 'string' },
+  roots: { describes: 'folder of the certificates that makers of TPMs are known by', type: 'string' },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -7,6 +7,7 @@ import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import { pinnedKeys } from '../../schemas/signed.js';
 import { didYouMean } from '../../schemas/suggest.js';
+import { selectionFromText, selectionText } from '../../schemas/tpm/selection.js';
 import { duration, gather } from '../arguments.js';
 import { requiredSetting, setting, textSetting } from '../configuration.js';
 import { examples } from '../examples.js';
@@ -15,9 +16,11 @@ import { stopOf } from '../io.js';
 import { openLog } from '../open-log.js';
 import { openStore } from '../open-store.js';
 import { outputOf } from '../output.js';
+import { DEFAULT_SELECTION } from '../pcr-selection.js';
 import { readPrivateKey, readPublicKey } from '../pinned-keys.js';
 import { progressOf } from '../progress.js';
 import { readPolicy } from '../read-policy.js';
+import { anchorsOf } from '../roots-folder.js';
 
 interface Options {
   readonly policy?: readonly string[];
@@ -26,6 +29,8 @@ interface Options {
   readonly trust?: readonly string[];
   readonly controller?: string;
   readonly tick: number;
+  readonly pcrs?: string;
+  readonly expiredIssuers?: boolean;
 }
 
 const PARTS = ['runtime', 'sink'] as const;
@@ -65,6 +70,9 @@ export const register = (program: Command): void => {
     .addOption(
       new Option('--tick <duration>', 'time between ticks').argParser(duration('--tick')).default(5_000_000, '5s'),
     )
+    .option('--pcrs <selection>', `with --controller: registers that agents quote (default: ${DEFAULT_SELECTION})`)
+    .option('--roots <folder>', 'with --controller: certificates of makers of TPMs, as kept by `roots add`')
+    .option('--expired-issuers', 'with --controller: take chains in which an issuer has expired')
     .addHelpText(
       'after',
       examples(
@@ -128,7 +136,18 @@ export const register = (program: Command): void => {
         };
         const ticks = async (): Promise<void> => {
           if (controller !== null)
-            await runController({ log, key: controller, interval: options.tick, stop: stop.signal });
+            await runController({
+              log,
+              key: controller,
+              interval: options.tick,
+              selection: selectionText(selectionFromText(options.pcrs ?? DEFAULT_SELECTION)),
+              enrolment: {
+                operators: keys,
+                anchors: await anchorsOf(command, options.expiredIssuers === true),
+                onNote: (note) => out.note(`attestream: ${note}`),
+              },
+              stop: stop.signal,
+            });
         };
         out.note(`attestream: ready: ${parts.join(' and ')} on ${uri}`);
         if (options.once === true) {

@@ -19,3 +19,12 @@ export const firmwareLogParts = (path = FIRMWARE_LOG): readonly Buffer[] => {
   if (bytes.length === 0 || bytes.length > MAX_LOG) return [];
   return Array.from({ length: Math.ceil(bytes.length / PART) }, (_, i) => bytes.subarray(i * PART, (i + 1) * PART));
 };
+
+/** The kernel's command line as it says it; '' if it does not. A claim, which an event of the firmware's log may bear out. */
+export const kernelCommandLine = (): string => {
+  try {
+    return readFileSync('/proc/cmdline', 'utf8');
+  } catch {
+    return '';
+  }
+};

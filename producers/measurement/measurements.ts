@@ -1,5 +1,5 @@
 import type { EventStream } from '../stream/event-stream.js';
-import { FIRMWARE_LOG, firmwareLogParts } from './firmware-log.js';
+import { FIRMWARE_LOG, firmwareLogParts, kernelCommandLine } from './firmware-log.js';
 import { ImaList, KERNEL_LIST } from './ima-list.js';
 import type { Published } from './published.js';
 
@@ -110,7 +110,8 @@ export class Measurements {
     if (firmwareLog === null) return;
     const parts = firmwareLogParts(firmwareLog ?? FIRMWARE_LOG);
     parts.forEach((data, index) => {
-      events.put('FirmwareLog', { at: now(), index, of: parts.length, data });
+      const commandLine = index === parts.length - 1 ? kernelCommandLine() : '';
+      events.put('FirmwareLog', { at: now(), index, of: parts.length, data, commandLine });
     });
     this.#firmware = true;
   }
