@@ -30,6 +30,15 @@ export const duration =
     return Math.round(Number(match[1]) * UNITS[match[2]!]!);
   };
 
+/** A share of something: more than 0, at most 1. Throws USAGE. */
+export const share =
+  (name: string) =>
+  (text: string): number => {
+    const value = /^\d?\.?\d{1,6}$/.test(text) ? Number(text) : 0;
+    if (value > 0 && value <= 1) return value;
+    throw new AttestreamError('USAGE', `${name} must be a share such as 0.05, not ${JSON.stringify(text)}`);
+  };
+
 /** `10/s`, `600/min` or a bare number per second → per second. Throws USAGE. */
 export const perSecond =
   (name: string) =>

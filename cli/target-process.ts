@@ -22,13 +22,9 @@ export const namedTarget = async (
   throw new AttestreamError('USAGE', `${JSON.stringify(pid)} is no process id`);
 };
 
-/** The one process that a command is about, in this host's numbering: of a container its first. Throws as `namedTarget`. */
-export const targetPid = async (named: Named, env: NodeJS.ProcessEnv): Promise<number> => {
-  const target = await namedTarget(named, env);
-  if ('pid' in target) return target.pid;
-  const { processesIn } = await import('../producers/container/processes.js');
-  const first = processesIn(target.container)[0];
-  if (first === undefined)
-    throw new AttestreamError('CONTAINER_NOT_FOUND', `container ${JSON.stringify(named.container)} has ended`);
-  return first.pid;
+/** Name of the image that a container was made of; '' where no engine tells. */
+export const imageOf = async (container: string, { dockerHost }: Named, env: NodeJS.ProcessEnv): Promise<string> => {
+  const { containers } = await import('../producers/container/docker.js');
+  const all = await containers({ host: dockerHost, env }).catch(() => []);
+  return all.find(({ id }) => id === container)?.image ?? '';
 };

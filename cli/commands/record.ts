@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { RecordOptions } from '../../producers/memory/record/record.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import { duration, perSecond, wholeNumber } from '../arguments.js';
+import { duration, perSecond, share, wholeNumber } from '../arguments.js';
 import { requiredSetting } from '../configuration.js';
 import { examples } from '../examples.js';
 import { ioOf, stopOf } from '../io.js';
@@ -9,7 +9,7 @@ import { openLog } from '../open-log.js';
 import { outPath, outputOf } from '../output.js';
 import { progressOf } from '../progress.js';
 import { readPolicy } from '../read-policy.js';
-import { targetPid } from '../target-process.js';
+import { imageOf, namedTarget } from '../target-process.js';
 
 interface Options {
   readonly pid?: string;
@@ -20,24 +20,26 @@ interface Options {
   readonly out?: string;
   readonly for?: number;
   readonly budget?: number;
+  readonly cpu?: number;
   readonly partitions?: number;
 }
 
 export const register = (program: Command): void => {
   program
     .command('record')
-    .description('live looks at a process into a trace')
+    .description('live looks at processes into a trace')
     .argument('[program...]', 'behind --: start this program and record it from its first instruction on')
-    .option('--pid <pid>', 'a running process')
-    .option('--container <name>', 'the first process of this container (name or unique id prefix)')
+    .option('--pid <pid>', 'a running process and what it starts')
+    .option('--container <name>', 'all processes of this container (name or unique id prefix)')
     .option('--docker-host <uri>', 'the container engine (default: DOCKER_HOST, DOCKER_CONTEXT, the usual socket)')
     .option('--policy <file>', 'names the functions whose parameters are read, and what of them may leave the host')
     .option('--survey', 'without a policy: names of functions, no parameters')
     .option('--out <folder>', 'the trace to write', outPath)
     .option('--log <uri>', 'or the log to write to')
     .option('--registry <url>', 'schema registry, for Kafka')
-    .option('--for <duration>', 'how long (default: until the process ends)', duration('--for'))
+    .option('--for <duration>', 'how long (default: until the processes end)', duration('--for'))
     .option('--budget <rate>', 'looks per second (default: 200/s)', perSecond('--budget'))
+    .option('--cpu <share>', 'of one CPU at most for looks, such as 0.02', share('--cpu'))
     .option('--partitions <n>', 'partitions of the topic, if it is created', wholeNumber('--partitions', 1, 10_000))
     .addHelpText(
       'after',
@@ -50,11 +52,13 @@ export const register = (program: Command): void => {
       const out = outputOf(command);
       if ((options.policy === undefined) === (options.survey !== true))
         throw new AttestreamError('USAGE', 'give either --policy FILE or --survey');
-      const named = [options.pid, options.container, words[0]].filter((name) => name !== undefined).length;
-      if (named !== 1)
+      const names = [options.pid, options.container, words[0]].filter((name) => name !== undefined).length;
+      if (names !== 1)
         throw new AttestreamError('USAGE', 'name one of --pid PID, --container NAME, or -- PROGRAM ARGUMENTS');
       const policy = options.policy === undefined ? null : readPolicy(options.policy);
-      const pid = words.length > 0 ? null : await targetPid(options, ioOf(command).env);
+      const { env } = ioOf(command);
+      const named = words.length > 0 ? null : await namedTarget(options, env);
+      const image = named !== null && 'container' in named ? await imageOf(named.container, options, env) : '';
       const log = await openLog(options.out ?? requiredSetting(command, 'log', '--out TRACE/'), { command });
       // Loaded only now: it needs foreign functions, which not every platform has.
       const { record, recordCommand } = await import('../../producers/memory/record/record.js');
@@ -67,14 +71,15 @@ export const register = (program: Command): void => {
         onLook: () => progress.update(0, 0, ++looks),
         ...(options.for === undefined ? {} : { for: options.for }),
         ...(options.budget === undefined ? {} : { budget: options.budget }),
+        ...(options.cpu === undefined ? {} : { cpu: options.cpu }),
         ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
       };
       try {
         const recorded =
-          pid === null
+          named === null
             ? // Its output is its own affair, but stdout is ours.
               await recordCommand(words[0]!, words.slice(1), { ...how, stdio: ['ignore', 2, 2] })
-            : await record({ ...how, pid });
+            : await record({ ...how, ...named, image });
         progress.end();
         await out.object(recorded);
       } finally {

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { EventLog } from '../../infra/log/event-log.js';
-import type { LookResult } from '../../producers/memory/sample/look.js';
 import type { Policy } from '../../schemas/policy/policy.js';
+import type { Look, Parameter } from '../../schemas/records.js';
 import { example, SCENES, type Scene } from './scene.js';
 
 /** Path of a C compiler that works, or null. */
@@ -39,7 +39,7 @@ export const observeDevice = async (
   for (const scene of scenes) {
     tell(`  ${scene.name}: ${scene.says}`);
     let shown = 0;
-    const show = (look: LookResult): void => {
+    const show = (look: Pick<Look, 'threads'>): void => {
       const text = stackText(look, policy);
       if (text === null || seen.has(text)) return;
       seen.add(text);
@@ -63,11 +63,13 @@ export const observeDevice = async (
   return processes;
 };
 
+/** As it leaves the host: a hash is cut short. */
+const valueText = ({ name, type, int, real, text }: Parameter): string =>
+  `${name}=${type === 'hash' ? `#${text?.slice(0, 8)}` : (text ?? int ?? real)}`;
+
 /** The first thread's stack from `main` to the watched call, as `main → loop → actuate(level=42)`; null where nothing watched is on it. */
-const stackText = (look: LookResult, policy: Policy): string | null => {
-  const named = (look.threads[0]?.frames ?? []).flatMap((frame) =>
-    frame.function === null ? [] : [{ ...frame, function: frame.function }],
-  );
+const stackText = (look: Pick<Look, 'threads'>, policy: Policy): string | null => {
+  const named = (look.threads[0]?.frames ?? []).filter((frame) => frame.function !== '?');
   const watched = named.findIndex((frame) => policy.functions.has(frame.function));
   if (watched < 0) return null;
   const outermost = named.findIndex((frame) => frame.function === 'main');
@@ -76,10 +78,10 @@ const stackText = (look: LookResult, policy: Policy): string | null => {
     .reverse()
     .map(({ function: name, parameters }) => {
       if (!policy.functions.has(name)) return name;
-      const values = parameters
-        .filter(({ value }) => value !== null)
-        .map((parameter) => `${parameter.name}=${parameter.value}`);
-      return `${name}(${values.join(', ')})`;
+      return `${name}(${parameters
+        .filter(({ kind }) => kind !== 'unavailable')
+        .map(valueText)
+        .join(', ')})`;
     })
     .join(' → ');
 };

@@ -10,6 +10,7 @@ import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Look, ProcessEvent, StreamOpened } from '../../schemas/records.js';
 import { partitionOf } from '../../schemas/topics.js';
 import { buildDevice, noCompiler, pause, readCalls, start } from '../support/device.js';
+import '../support/source-threads.js';
 import { temporaryFolder } from '../support/tmp.js';
 
 const suite = noCompiler === '' ? describe : describe.skip;

@@ -1,28 +1,35 @@
-import type { Look, ThreadLook } from '../../../schemas/records.js';
-import type { LookResult, SeenThread } from '../sample/look.js';
+import type { Frame, Look, ThreadLook } from '../../../schemas/records.js';
+import type { LookResult, SeenFrame, SeenThread } from '../sample/look.js';
+import { syscallName } from '../sample/syscall-names.js';
 import type { Release } from './release.js';
 
-const threadRecord = (thread: SeenThread, offset: number, release: Release): ThreadLook => ({
-  tid: thread.tid,
-  name: thread.name,
-  at: thread.at + offset,
-  outcome: thread.outcome,
-  runTime: thread.runTime,
-  slices: thread.slices,
-  complete: thread.complete,
-  asBefore: thread.asBefore,
-  syscall: thread.syscall === null || thread.syscall.number < 0 ? null : thread.syscall.number,
-  frames: thread.asBefore
-    ? []
-    : thread.frames.map((frame) => ({
-        function: frame.function ?? '?',
-        alternatives: [],
-        foundBy: frame.foundBy,
-        address: frame.frameAddress,
-        returnAddress: frame.returnAddress,
-        parameters: frame.function === null ? [] : release.apply(frame.function, frame.parameters),
-      })),
+const frameRecord = (frame: SeenFrame, foundBy: string, release: Release): Frame => ({
+  function: frame.function ?? '?',
+  alternatives: [],
+  foundBy,
+  address: frame.frameAddress,
+  returnAddress: frame.returnAddress,
+  parameters: frame.function === null ? [] : release.apply(frame.function, frame.parameters),
 });
+
+const threadRecord = (thread: SeenThread, offset: number, release: Release): ThreadLook => {
+  const { syscall, asBefore } = thread;
+  const inside = syscall !== null && syscall.number >= 0;
+  return {
+    tid: thread.tid,
+    name: release.threadName(thread.name),
+    at: thread.at + offset,
+    outcome: thread.outcome,
+    runTime: thread.runTime,
+    slices: thread.slices,
+    complete: thread.complete,
+    asBefore,
+    syscall: inside ? syscall.number : null,
+    frames: asBefore ? [] : thread.frames.map((frame) => frameRecord(frame, frame.foundBy, release)),
+    arguments: inside && !asBefore ? release.syscall(syscallName(syscall.number), syscall.arguments) : [],
+    residue: asBefore ? [] : (thread.residue ?? []).map((frame) => frameRecord(frame, 'residue', release)),
+  };
+};
 
 /** A look as the event that leaves the host. `offset` takes CLOCK_BOOTTIME to event time. */
 export const lookRecord = (look: LookResult, offset: number, release: Release): Omit<Look, 'stream' | 'seq'> => ({
@@ -32,4 +39,6 @@ export const lookRecord = (look: LookResult, offset: number, release: Release): 
   threads: look.threads.map((thread) => threadRecord(thread, offset, release)),
   micros: look.micros,
   bytesRead: look.bytesRead,
+  stopped: look.stopped ?? false,
+  globals: release.globals(look.globals ?? []),
 });

@@ -1,29 +1,34 @@
 import type { StdioOptions } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { EventLog } from '../../../infra/log/event-log.js';
-import { AttestreamError } from '../../../schemas/errors.js';
+import { AttestreamError, isAttestreamError } from '../../../schemas/errors.js';
 import type { Policy } from '../../../schemas/policy/policy.js';
-import type { ProcessEvent } from '../../../schemas/records.js';
+import type { Look } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
-import { containerOf } from '../../identity/container.js';
 import { beginStream, type HostIdentity, hostIdentity } from '../../identity/host.js';
-import { type LookResult, openTarget, type Target } from '../sample/look.js';
+import type { Lateness } from '../sample/sampler-messages.js';
 import { spawnStopped } from '../sample/spawn-stopped.js';
-import { lookRecord } from './look-record.js';
-import { Release } from './release.js';
+import { startSampler } from '../sample/start-sampler.js';
+import { followPredictions } from './prediction-feed.js';
+import { ProcessWatch, type Watched } from './process-watch.js';
+import { Recording } from './recording.js';
 import { StreamWriter } from './stream-writer.js';
 
 export interface RecordOptions {
   /** Names the functions whose parameters are read, and which of them may leave the host; null: names of functions only. */
   readonly policy: Policy | null;
   readonly log: EventLog;
-  /** µs; until the process ends if absent. */
+  /** µs; until the processes end if absent. */
   readonly for?: number;
   /** Looks per second, 200 if absent. */
   readonly budget?: number;
+  /** Share of one CPU that looks may take; not bounded if absent. */
+  readonly cpu?: number;
+  /** Image that the container was made of, if known: policies may name it. */
+  readonly image?: string;
   readonly stop?: AbortSignal;
-  readonly onLook?: (look: LookResult) => void;
+  readonly onLook?: (look: Omit<Look, 'stream' | 'seq'>) => void;
   /** Partitions of the topic `memory` if it must be created. */
   readonly partitions?: number;
   readonly host?: HostIdentity;
@@ -31,18 +36,24 @@ export interface RecordOptions {
 
 export interface Recorded {
   readonly looks: number;
+  /** Of the looks, those that a prediction asked for, and those that stopped the process. */
+  readonly predicted: number;
+  readonly stopped: number;
   /** Of threads, not of looks. */
   readonly sampled: number;
   readonly running: number;
   readonly torn: number;
-  /** The process ended while it was recorded. */
+  /** Times that it is known that something was missed. */
+  readonly gaps: number;
+  readonly processes: number;
+  /** All processes ended while they were recorded. */
   readonly ended: boolean;
-  /** PID:STARTTIME */
+  /** PID:STARTTIME of the first. */
   readonly process: string;
   /** hex */
   readonly host: string;
   /** µs by which looks came later than planned. */
-  readonly lateness: { readonly median: number; readonly p99: number };
+  readonly lateness: Lateness;
 }
 
 const VERSION = ((): string => {
@@ -58,15 +69,17 @@ const VERSION = ((): string => {
 /** The program behind a process must be reached within this time after it was let go. */
 const EXEC_DEADLINE_MICROS = 10_000_000;
 
-/** Records looks at a running process until it ends, `for` is over, or `stop` aborts. Throws what `openTarget` and the log throw. */
-export const record = async (options: RecordOptions & { readonly pid: number }): Promise<Recorded> => {
-  const target = openTarget(options.pid, watched(options.policy));
-  try {
-    return await recordTarget(target, options, { beginning: false, since: boottimeMicros() });
-  } finally {
-    target.close();
-  }
-};
+/** ms between looks for processes that began or ended. */
+const SCAN_MS = 20;
+
+/**
+ * Records looks at a running process and all that it starts, or at all processes of a container (its full id), until they
+ * end, `for` is over, or `stop` aborts. Throws what `openTarget` and the log throw, CONTAINER_NOT_FOUND if a container has no process.
+ */
+export const record = (
+  options: RecordOptions & ({ readonly pid: number } | { readonly container: string }),
+): Promise<Recorded> =>
+  recordWatched('pid' in options ? { root: options.pid } : { containers: new Set([options.container]) }, options, null);
 
 /**
  * Starts a program and records it from its first instruction on. A program that still runs at the end is killed.
@@ -79,49 +92,24 @@ export const recordCommand = async (
 ): Promise<Recorded & { readonly exitCode: number | null }> => {
   const program = await spawnStopped(command, args, options);
   try {
-    const target = openTarget(program.pid, watched(options.policy));
-    try {
-      const since = boottimeMicros();
-      program.resume();
-      await reachProgram(target, command, since);
-      const recorded = await recordTarget(target, options, { beginning: true, since });
-      if (!recorded.ended) program.kill();
-      return { ...recorded, exitCode: await program.exited };
-    } finally {
-      target.close();
-    }
+    const begin = { command, resume: program.resume };
+    const recorded = await recordWatched({ root: program.pid }, options, begin);
+    if (!recorded.ended) program.kill();
+    return { ...recorded, exitCode: await program.exited };
   } finally {
     program.kill();
   }
 };
 
-const watched = (policy: Policy | null): ReadonlySet<string> => new Set(policy?.functions.keys() ?? []);
-
-/** Looks until the shell that held the program back has become the program. */
-const reachProgram = async (target: Target, command: string, since: number): Promise<void> => {
-  for (;;) {
-    const look = target.look();
-    if (look.replaced) return;
-    if (look.gone || boottimeMicros() - since > EXEC_DEADLINE_MICROS)
-      throw new AttestreamError(
-        'PROCESS_START_FAILED',
-        `${command} ended before it began: does it exist, is it executable?`,
-      );
-    await delay(1);
-  }
-};
-
-const recordTarget = async (
-  target: Target,
+const recordWatched = async (
+  watched: Watched,
   options: RecordOptions,
-  { beginning, since }: { readonly beginning: boolean; readonly since: number },
+  program: { readonly command: string; resume(): void } | null,
 ): Promise<Recorded> => {
   const identity = options.host ?? hostIdentity();
   const { stream, offset, start } = beginStream(identity);
-  const release = new Release(options.policy);
-  const writer = await StreamWriter.open(options.log, stream, identity.host, options.partitions);
-  const name = `${target.pid}:${target.startTime}`;
-  const container = containerOf(target.pid);
+  const { log, policy, budget = 200, cpu = Number.POSITIVE_INFINITY, onLook } = options;
+  const writer = await StreamWriter.open(log, stream, identity.host, options.partitions);
   writer.put('StreamOpened', {
     at: start + offset,
     kind: 'record',
@@ -130,72 +118,76 @@ const recordTarget = async (
     agent: `attestream ${VERSION}`,
     previous: [],
   });
-  const event = (kind: string, at: number, notBefore: number): Omit<ProcessEvent, 'stream' | 'seq'> => ({
-    at: at + offset,
-    notBefore: notBefore + offset,
-    process: name,
-    container,
-    kind,
-    beginning: kind === 'found' && beginning,
-    binary: target.binary,
-    image: '',
-    parent: '',
-    exitCode: null,
+  const sampler = startSampler({ offset, hashKey: randomBytes(32) });
+  const finish = new AbortController();
+  const halt = (): void => finish.abort();
+  options.stop?.addEventListener('abort', halt, { once: true });
+  const recording = new Recording({
+    sampler,
+    sink: writer,
+    watch: new ProcessWatch(watched),
+    offset,
+    policyFor: () => policy,
+    imageOf: () => options.image ?? '',
+    budget: { looks: budget, cpu },
+    ...(onLook === undefined ? {} : { onLook }),
   });
-  writer.put('ProcessEvent', event('found', since, since));
-
-  const period = 1e6 / (options.budget ?? 200);
-  const first = boottimeMicros();
-  const end = options.for === undefined ? Number.POSITIVE_INFINITY : first + options.for;
-  const counts = { looks: 0, sampled: 0, running: 0, torn: 0 };
-  const late: number[] = [];
-  let last = since;
-  let ended = false;
-  for (let n = 0; options.stop?.aborted !== true; n++) {
-    const due = first + n * period;
-    if (due > end) break;
-    const now = await reach(due);
-    // A stall is a gap as it is: looks that were missed are not made up for.
-    if (now - due > period) n = Math.floor((now - first) / period);
-    late.push(now - (first + n * period));
-    const look = target.look();
-    if (look.gone) {
-      writer.put('ProcessEvent', event('gone', look.at, last));
-      ended = true;
-      break;
+  let failure: unknown;
+  let scanning: NodeJS.Timeout | undefined;
+  let over: NodeJS.Timeout | undefined;
+  try {
+    recording.scan(program === null ? null : boottimeMicros() + EXEC_DEADLINE_MICROS);
+    const [process = ''] = recording.following;
+    if (process === '')
+      throw 'root' in watched
+        ? new AttestreamError('PROCESS_GONE', `there is no process ${watched.root}`)
+        : new AttestreamError('CONTAINER_NOT_FOUND', 'the container has no process');
+    let until = Number.POSITIVE_INFINITY;
+    let begun = false;
+    const begin = (): void => {
+      begun = true;
+      program?.resume();
+      if (options.for === undefined) return;
+      until = boottimeMicros() + offset + options.for;
+      over = setTimeout(halt, Math.ceil(options.for / 1000));
+    };
+    if (options.stop?.aborted === true) halt();
+    scanning = setInterval(() => recording.scan(), SCAN_MS);
+    void followPredictions(log, identity.host, (one) => recording.predict(one), finish.signal).catch((error) => {
+      failure ??= error;
+      halt();
+    });
+    const ending = new Promise<null>((resolve) => finish.signal.addEventListener('abort', () => resolve(null)));
+    while (!finish.signal.aborted && recording.following.length > 0) {
+      const batch = await Promise.race([sampler.told(), ending]);
+      if (batch === null) break;
+      await recording.take(batch, () => (finish.signal.aborted ? Number.NEGATIVE_INFINITY : until));
+      if (!begun && batch.some(({ is }) => is === 'opened')) begin();
     }
-    if (look.replaced) writer.put('ProcessEvent', event('exec', look.from, last));
-    writer.put('Look', lookRecord(look, offset, release));
-    last = look.from;
-    counts.looks++;
-    for (const { outcome } of look.threads)
-      if (outcome === 'sampled' || outcome === 'running' || outcome === 'torn') counts[outcome]++;
-    options.onLook?.(look);
-    await writer.breathe();
-  }
-  await writer.flush();
-  late.sort((a, b) => a - b);
-  const quantile = (q: number): number => Math.round(late[Math.min(late.length - 1, Math.floor(late.length * q))] ?? 0);
-  return {
-    ...counts,
-    ended,
-    process: name,
-    host: identity.host,
-    lateness: { median: quantile(0.5), p99: quantile(0.99) },
-  };
-};
-
-const idle = new Int32Array(new SharedArrayBuffer(4));
-
-/**
- * Waits until `due` (CLOCK_BOOTTIME, µs), never less. Timers count whole milliseconds: the last one is slept through, which
- * holds up the event loop for that long but keeps looks on their schedule without spinning.
- */
-const reach = async (due: number): Promise<number> => {
-  for (;;) {
-    const left = due - boottimeMicros();
-    if (left <= 0) return due - left;
-    if (left > 1500) await delay(Math.floor((left - 300) / 1000));
-    else Atomics.wait(idle, 0, 0, left / 1000);
+    const ended = recording.following.length === 0;
+    sampler.ask({ is: 'end' });
+    while (recording.lateness === null) {
+      const batch = await sampler.told();
+      if (batch === null) break;
+      await recording.take(batch, () => (finish.signal.aborted ? Number.NEGATIVE_INFINITY : until));
+    }
+    if (failure !== undefined) throw failure;
+    await writer.flush();
+    const none = { median: 0, p99: 0 };
+    const lateness = recording.lateness ?? { ...none, predicted: none };
+    return { ...recording.counts, ended, process, host: identity.host, lateness };
+  } catch (error) {
+    throw explained(error, program?.command);
+  } finally {
+    clearInterval(scanning);
+    clearTimeout(over);
+    options.stop?.removeEventListener('abort', halt);
+    halt();
+    await sampler.kill();
   }
 };
+
+const explained = (error: unknown, command: string | undefined): unknown =>
+  command !== undefined && isAttestreamError(error, 'PROCESS_START_FAILED')
+    ? new AttestreamError('PROCESS_START_FAILED', `${command} ended before it began: does it exist, is it executable?`)
+    : error;

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Policy } from '../../../schemas/policy/policy.js';
+import type { ParameterRule, Policy } from '../../../schemas/policy/policy.js';
 import type { Parameter, ValueType } from '../../../schemas/records.js';
-import type { DecodedParameter } from '../dwarf/values.js';
+import type { DecodedParameter, ParameterValue } from '../dwarf/values.js';
 
 const TYPES: Readonly<Record<DecodedParameter['kind'], ValueType>> = {
   int: 'int',
@@ -12,8 +12,13 @@ const TYPES: Readonly<Record<DecodedParameter['kind'], ValueType>> = {
   enum: 'enum',
   pointer: 'uint',
   text: 'string',
+  struct: 'string',
+  array: 'string',
   other: 'unknown',
 };
+
+/** Larger integers leave as decimal text. */
+const MOST_EXACT = 2n ** 52n;
 
 const NOTHING = { int: null, real: null, text: null } as const;
 
@@ -28,6 +33,12 @@ const unavailable = (name: string, why: string): Parameter => ({
 const wholeNumber = (value: number | bigint): Pick<Parameter, 'int' | 'real' | 'text'> =>
   typeof value === 'bigint' ? { ...NOTHING, text: value.toString() } : { ...NOTHING, int: value };
 
+/** Structures and arrays as JSON, integers in full. */
+const compositeText = (value: ParameterValue): string =>
+  JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'bigint' || (typeof part === 'number' && !Number.isFinite(part)) ? String(part) : part,
+  );
+
 const inClear = (parameter: DecodedParameter): Parameter => {
   const { name, value, number } = parameter;
   const head = { name, type: TYPES[parameter.kind], kind: parameter.valueKind };
@@ -40,6 +51,9 @@ const inClear = (parameter: DecodedParameter): Parameter => {
       return { ...head, ...wholeNumber(number ?? 0), ...(typeof value === 'string' ? { text: value } : {}) };
     case 'text':
       return { ...head, ...NOTHING, text: String(value) };
+    case 'struct':
+    case 'array':
+      return { ...head, ...NOTHING, text: typeof value === 'string' ? value : compositeText(value) };
     case 'pointer':
       return { ...head, ...wholeNumber(number ?? 0) };
     default:
@@ -53,29 +67,72 @@ const canonical = ({ kind, value, number }: DecodedParameter): string =>
     ? `whole:${number}`
     : kind === 'int' || kind === 'uint' || kind === 'char'
       ? `whole:${value}`
-      : `${kind}:${value}`;
+      : `${kind}:${typeof value === 'object' ? compositeText(value) : value}`;
 
-/** What of a watched function's parameters may leave the host: nothing that the policy does not name. */
+/** What a policy lets leave the host. */
+export type ReleaseRules = Pick<Policy, 'functions' | 'globals' | 'syscalls' | 'threadNames'>;
+
+/** The rules of a policy, apart from the rest of it; without a policy nothing but names of functions leaves. */
+export const releaseRules = (policy: Policy | null): ReleaseRules => ({
+  functions: policy?.functions ?? new Map(),
+  globals: policy?.globals ?? new Map(),
+  syscalls: policy?.syscalls ?? new Map(),
+  threadNames: policy?.threadNames ?? 'none',
+});
+
+/** What of a program's values may leave the host: nothing that the policy does not name. */
 export class Release {
-  readonly #policy: Policy | null;
+  readonly #rules: ReleaseRules;
   readonly #key: Buffer;
 
   /** `key` makes hashes comparable within what shares it, and nowhere else. */
-  constructor(policy: Policy | null, key: Buffer = randomBytes(32)) {
-    this.#policy = policy;
+  constructor(rules: ReleaseRules | null, key: Buffer = randomBytes(32)) {
+    this.#rules = rules ?? releaseRules(null);
     this.#key = key;
   }
 
+  /** Parameters of a call. */
   apply(functionName: string, parameters: readonly DecodedParameter[]): Parameter[] {
-    const rules = this.#policy?.functions.get(functionName)?.parameters;
+    const rules = this.#rules.functions.get(functionName)?.parameters;
+    return rules === undefined ? [] : parameters.map((parameter) => this.#release(parameter, rules));
+  }
+
+  globals(values: readonly DecodedParameter[]): Parameter[] {
+    return values.map((value) => this.#release(value, this.#rules.globals));
+  }
+
+  /** Arguments of a system call as the kernel prints them, `0x…`; those that the policy does not name do not even show their place. */
+  syscall(name: string | null, values: readonly string[]): Parameter[] {
+    const rules = name === null ? undefined : this.#rules.syscalls.get(name);
     if (rules === undefined) return [];
-    return parameters.map((parameter) => {
-      const release = rules.get(parameter.name)?.release ?? 'none';
-      if (release === 'none') return unavailable(parameter.name, 'not released by the policy');
-      if (parameter.value === null) return unavailable(parameter.name, parameter.unavailable);
-      if (release === 'clear') return inClear(parameter);
-      const text = createHmac('sha256', this.#key).update(canonical(parameter), 'utf8').digest('hex');
-      return { name: parameter.name, type: 'hash', kind: parameter.valueKind, ...NOTHING, text };
+    return values.flatMap((value, i): Parameter[] => {
+      const release = rules.get(`a${i}`) ?? 'none';
+      if (release === 'none') return [];
+      const whole = BigInt(value);
+      const head = { name: `a${i}`, kind: 'current' } as const;
+      if (release === 'hash') return [{ ...head, type: 'hash', ...NOTHING, text: this.#hash(`whole:${whole}`) }];
+      const narrow = whole <= MOST_EXACT ? Number(whole) : whole;
+      return [{ ...head, type: 'uint', ...wholeNumber(narrow) }];
     });
+  }
+
+  threadName(name: string): string {
+    const release = this.#rules.threadNames;
+    return release === 'clear' ? name : release === 'hash' ? this.#hash(`name:${name}`) : '';
+  }
+
+  #release(parameter: DecodedParameter, rules: ReadonlyMap<string, ParameterRule>): Parameter {
+    const release = rules.get(parameter.name)?.release ?? 'none';
+    if (release === 'none') return unavailable(parameter.name, 'not released by the policy');
+    if (parameter.value === null)
+      // Why there is no value may tell of the value: an address, a length.
+      return unavailable(parameter.name, release === 'clear' ? parameter.unavailable : 'no value');
+    if (release === 'clear') return inClear(parameter);
+    const text = this.#hash(canonical(parameter));
+    return { name: parameter.name, type: 'hash', kind: parameter.valueKind, ...NOTHING, text };
+  }
+
+  #hash(text: string): string {
+    return createHmac('sha256', this.#key).update(text, 'utf8').digest('hex');
   }
 }
