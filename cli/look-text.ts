@@ -13,6 +13,8 @@ const frameText = (frame: SeenFrame, index: number): string => {
 export const lookText = (look: LookResult): string =>
   [
     `process ${look.pid}:${look.startTime}  ${look.micros} µs, ${look.bytesRead} bytes`,
+    // The stacks are those of what runs the program, not of the program.
+    ...(look.runtime === 'native' ? [] : [`runtime: ${look.runtime}`]),
     ...look.threads.flatMap((thread) => [
       `thread ${thread.tid} ${printable(thread.name)}: ${thread.outcome}`,
       ...thread.frames.map(frameText),

@@ -17,6 +17,7 @@ interface Options {
   readonly dockerHost?: string;
   readonly policy?: string;
   readonly survey?: boolean;
+  readonly values?: boolean;
   readonly out?: string;
   readonly for?: number;
   readonly budget?: number;
@@ -33,7 +34,11 @@ export const register = (program: Command): void => {
     .option('--container <name>', 'all processes of this container (name or unique id prefix)')
     .option('--docker-host <uri>', 'the container engine (default: DOCKER_HOST, DOCKER_CONTEXT, the usual socket)')
     .option('--policy <file>', 'names the functions whose parameters are read, and what of them may leave the host')
-    .option('--survey', 'without a policy: names of functions, no parameters')
+    .option(
+      '--survey',
+      'without a policy: names of functions; without --out, what was met how often, with which parameters',
+    )
+    .option('--values', 'with --survey: show what parameters hold (which may be secrets), not only how many values')
     .option('--out <folder>', 'the trace to write', outPath)
     .option('--log <uri>', 'or the log to write to')
     .option('--registry <url>', 'schema registry, for Kafka')
@@ -55,6 +60,18 @@ export const register = (program: Command): void => {
       const names = [options.pid, options.container, words[0]].filter((name) => name !== undefined).length;
       if (names !== 1)
         throw new AttestreamError('USAGE', 'name one of --pid PID, --container NAME, or -- PROGRAM ARGUMENTS');
+      const kept = options.out !== undefined || command.getOptionValue('log') !== undefined;
+      if (options.values === true && (options.survey !== true || kept))
+        throw new AttestreamError('USAGE', '--values goes with --survey, and never into a trace');
+      if (options.survey === true && !kept) {
+        if (words.length > 0)
+          throw new AttestreamError(
+            'USAGE',
+            'a survey looks at what runs already: name --pid PID or --container NAME, or give --out TRACE/',
+          );
+        const { surveyProcess } = await import('../survey-process.js');
+        return surveyProcess(options, command);
+      }
       const policy = options.policy === undefined ? null : readPolicy(options.policy);
       const { env } = ioOf(command);
       const named = words.length > 0 ? null : await namedTarget(options, env);
