@@ -5,6 +5,7 @@ import type { ImageSource, MappedFile } from '../locate/image-source.js';
 import { type Mapping, parseSchedstat, parseStat, parseSyscall, type Registers } from '../locate/proc-files.js';
 import type { StackBlock } from '../unwind/stack-memory.js';
 import { CaptureFiles, keptName, parentFiles } from './capture-files.js';
+import { ConstantMemory } from './constant-memory.js';
 import { type Manifest, readManifest, tamperedWith } from './manifest.js';
 
 const MAX_MAPS = 16 * 1024 * 1024;
@@ -101,38 +102,55 @@ const sameBuild = (file: MappedFile, expected: string | undefined): boolean => {
   }
 };
 
+/** Files that may be a mapping's, as far as their build ids agree with what was captured. */
+const programs = function* (
+  files: CaptureFiles,
+  parent: CaptureFiles | null,
+  manifest: Manifest | null,
+  mapping: Mapping,
+): Generator<MappedFile> {
+  for (const name of candidates(mapping, manifest))
+    for (const folder of parent === null ? [files] : [files, parent]) {
+      const file = folder.program(name);
+      if (file === null) continue;
+      if (sameBuild(file, manifest?.buildIds[mapping.path])) yield file;
+      else file.close();
+    }
+};
+
+const fromBlocks = (blocks: readonly StackBlock[], from: number, length: number): Buffer => {
+  // The block that tells the most: one may be the beginning of another.
+  let best: Buffer = Buffer.alloc(0);
+  for (const block of blocks) {
+    const inside = from - block.address;
+    if (inside < 0 || inside >= block.bytes.length) continue;
+    const bytes = block.bytes.subarray(inside, inside + length);
+    if (bytes.length > best.length) best = bytes;
+  }
+  return best;
+};
+
 const imageSource = (
   files: CaptureFiles,
   parent: CaptureFiles | null,
   manifest: Manifest | null,
   maps: string,
-  memory: readonly StackBlock[],
-): ImageSource => ({
-  maps: () => maps,
-  *files(mapping) {
-    for (const name of candidates(mapping, manifest))
-      for (const folder of parent === null ? [files] : [files, parent]) {
-        const file = folder.program(name);
-        if (file === null) continue;
-        if (sameBuild(file, manifest?.buildIds[mapping.path])) yield file;
-        else file.close();
-      }
-  },
-  // Debug files are known by the program's build id, so any that lie on this machine will do.
-  debugSearch: (mapping) => ({ path: mapping.path, roots: [''], downloads: downloadFolders() }),
-  memory(from, length) {
-    // The block that tells the most: one may be the beginning of another.
-    let best: Buffer = Buffer.alloc(0);
-    for (const block of memory) {
-      const inside = from - block.address;
-      if (inside < 0 || inside >= block.bytes.length) continue;
-      const bytes = block.bytes.subarray(inside, inside + length);
-      if (bytes.length > best.length) best = bytes;
-    }
-    return best;
-  },
-  close: () => {},
-});
+  blocks: readonly StackBlock[],
+): ImageSource => {
+  const candidatesOf = (mapping: Mapping): Iterable<MappedFile> => programs(files, parent, manifest, mapping);
+  const constants = new ConstantMemory(maps, candidatesOf);
+  return {
+    maps: () => maps,
+    files: candidatesOf,
+    // Debug files are known by the program's build id, so any that lie on this machine will do.
+    debugSearch: (mapping) => ({ path: mapping.path, roots: [''], downloads: downloadFolders() }),
+    memory(from, length) {
+      const kept = fromBlocks(blocks, from, length);
+      return kept.length > 0 ? kept : constants.read(from, length);
+    },
+    close: () => constants.close(),
+  };
+};
 
 /** Reads the evidence of a look from a folder. Throws CAPTURE_INVALID for one that is none. */
 export const openCapture = (folder: string): Capture => {

@@ -27,6 +27,7 @@ export const ET_DYN = 3;
 export interface Segment {
   readonly type: number;
   readonly executable: boolean;
+  readonly writable: boolean;
   readonly offset: number;
   readonly vaddr: number;
   readonly fileSize: number;
@@ -141,7 +142,16 @@ const readSegments = (source: ByteSource, at: number, entry: number, count: numb
     cursor.skip(8);
     const fileSize = cursor.u64();
     const memorySize = cursor.u64();
-    return { type, executable: (flags & 1) !== 0, offset, vaddr, fileSize, memorySize, align: cursor.u64() };
+    return {
+      type,
+      executable: (flags & 1) !== 0,
+      writable: (flags & 2) !== 0,
+      offset,
+      vaddr,
+      fileSize,
+      memorySize,
+      align: cursor.u64(),
+    };
   });
 };
 
