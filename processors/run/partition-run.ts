@@ -2,6 +2,7 @@ import type { Batch, EventLog, Lease } from '../../infra/log/event-log.js';
 import type { HostDigest } from '../engine/digest.js';
 import type { Engine, EngineCounts } from '../engine/engine.js';
 import { paced } from './pace.js';
+import type { Voice } from './voice.js';
 
 export interface PartitionRun {
   /** Where events are read. */
@@ -17,6 +18,8 @@ export interface PartitionRun {
   readonly speed?: number;
   /** A commit is due after so many records at the latest; whole batches are committed, so some more may be in it. */
   readonly commitEvery?: number;
+  /** Signs what the fold wants said and receipts for what was consumed; absent: neither leaves. */
+  readonly voice?: Voice;
   /** Before a batch is pushed: loads what its assignments name. */
   readonly prepare?: (batch: Batch) => Promise<void>;
   /** Records handled since the last call. */
@@ -48,8 +51,9 @@ export const runPartition = async (run: PartitionRun): Promise<PartitionResult> 
   let records = 0;
   const commit = async (): Promise<void> => {
     if (next === committed && engine.pending === 0) return;
-    const { outputs, snapshots } = engine.take();
-    await lease.commit({ outputs, snapshots, next });
+    const { outputs, snapshots, toSay } = engine.take();
+    const said = run.voice?.speak(toSay, lease.topic, lease.partition, engine.newestTick) ?? [];
+    await lease.commit({ outputs: [...outputs, ...said], snapshots, next });
     committed = next;
     records = 0;
     since = performance.now();
@@ -66,6 +70,7 @@ export const runPartition = async (run: PartitionRun): Promise<PartitionResult> 
         await run.prepare?.(batch);
         await timer?.idle();
         engine.push(batch);
+        run.voice?.consume(batch);
         next = batch.next;
         records += batch.length;
         run.onProgress?.(batch.length);

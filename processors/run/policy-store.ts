@@ -1,20 +1,23 @@
 import type { Batch, EventLog } from '../../infra/log/event-log.js';
 import { recordsOf } from '../../infra/log/records.js';
 import { isAttestreamError } from '../../schemas/errors.js';
-import { parsePolicy } from '../../schemas/policy/parse.js';
-import type { Policy } from '../../schemas/policy/policy.js';
 
-/** Policies of the topic `policies` by digest: read before a batch that assigns one, so that the fold never waits. */
-export class PolicyStore {
+/**
+ * Policies of one kind in the topic `policies` by digest: read before a batch that assigns one, so that the fold never waits.
+ */
+export class PolicyStore<P extends { readonly digest: string }> {
   readonly #log: EventLog;
-  readonly #policies = new Map<string, Policy>();
+  readonly #parse: (text: string, file: string) => P;
+  readonly #policies = new Map<string, P>();
   readonly #next = new Map<number, number>();
 
-  constructor(log: EventLog) {
+  /** @param parse throws POLICY_INVALID for a document of another kind */
+  constructor(log: EventLog, parse: (text: string, file: string) => P) {
     this.#log = log;
+    this.#parse = parse;
   }
 
-  byDigest(digest: string): Policy | undefined {
+  byDigest(digest: string): P | undefined {
     return this.#policies.get(digest);
   }
 
@@ -25,7 +28,7 @@ export class PolicyStore {
     for await (const { partition, offset, record } of found) {
       this.#next.set(partition, offset + 1);
       try {
-        const policy = parsePolicy(record.document, record.digest);
+        const policy = this.#parse(record.document, record.digest);
         if (policy.digest === record.digest) this.#policies.set(record.digest, policy);
       } catch (error) {
         // Whoever may write the topic may write nonsense: it names no policy, so no assignment can put it into force.

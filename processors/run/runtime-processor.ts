@@ -1,9 +1,10 @@
-import type { EventLog, Lease } from '../../infra/log/event-log.js';
-import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
+import type { EventLog } from '../../infra/log/event-log.js';
+import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Policy } from '../../schemas/policy/policy.js';
 import type { PinnedKeys } from '../../schemas/signed.js';
 import { createEngine } from '../engine/engine.js';
 import { runtimeFold } from '../runtime/fold.js';
+import { boundsOfTopic, judgePartitions } from './judge-partitions.js';
 import { runPartition } from './partition-run.js';
 import { PolicyStore } from './policy-store.js';
 
@@ -24,19 +25,19 @@ export interface RuntimeProcessorOptions {
 
 /** Judges every partition of `memory` that this process is given, until it is stopped or, with `once`, has caught up. */
 export const runRuntimeProcessor = async (options: RuntimeProcessorOptions): Promise<void> => {
-  const { log, once, stop } = options;
-  const bounds = await log.bounds('memory');
-  if (bounds.length === 0)
-    throw new AttestreamError('TOPIC_MISSING', `${log.name} has no topic memory`, { path: log.name });
-  for (const topic of ['verdicts', 'dead-letters']) await log.createTopic(topic, bounds.length);
-  const store = new PolicyStore(log);
+  const { log, once, stop, onReady } = options;
+  const { length } = await boundsOfTopic(log, 'memory');
+  for (const topic of ['verdicts', 'dead-letters']) await log.createTopic(topic, length);
+  const store = new PolicyStore(log, parsePolicy);
   await store.refresh();
-  const owning = new AbortController();
-  const halt = AbortSignal.any([stop, owning.signal]);
-  const left = new Set(bounds.keys());
-  const failures: unknown[] = [];
-  const run = async (lease: Lease): Promise<void> => {
-    try {
+  await judgePartitions({
+    log,
+    group: RUNTIME_GROUP,
+    topic: 'memory',
+    once,
+    stop,
+    ...(onReady === undefined ? {} : { onReady }),
+    judge: async (lease, bounds, halt) => {
       const engine = createEngine({
         fold: runtimeFold({
           ...(options.policies === null ? {} : { policies: options.policies }),
@@ -50,34 +51,12 @@ export const runRuntimeProcessor = async (options: RuntimeProcessorOptions): Pro
         source: log,
         lease,
         engine,
-        from: bounds[lease.partition]!.first,
-        until: once ? bounds[lease.partition]!.end : 'follow',
+        from: bounds.first,
+        until: once ? bounds.end : 'follow',
         stop: halt,
         prepare: (batch) => store.prepare(batch),
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       });
-      left.delete(lease.partition);
-      await lease.release();
-      if (once && left.size === 0) owning.abort();
-    } catch (error) {
-      // Another process owns it now and goes on where the last commit stopped.
-      if (isAttestreamError(error, 'LEASE_LOST')) return;
-      failures.push(error);
-      owning.abort();
-    }
-  };
-  const runs: Promise<void>[] = [];
-  try {
-    for await (const lease of log.own(RUNTIME_GROUP, 'memory', halt)) {
-      options.onReady?.();
-      const running = run(lease);
-      // Catching up, one partition after the other keeps memory small; following, all must be served.
-      if (once) await running;
-      else runs.push(running);
-    }
-  } finally {
-    owning.abort();
-    await Promise.all(runs);
-  }
-  if (failures.length > 0) throw failures[0];
+    },
+  });
 };

@@ -81,11 +81,18 @@ const judge = (appraisal: ImaAppraisal, policy: HostPolicy, entry: ImaEntry, ind
   const digest = entry.fileDigest === null ? null : digestName(entry.fileDigest);
   const what = `entry ${index}: ${path === '' ? `a record of template ${entry.template}` : path}`;
   const signature = signedFile(entry, policy, path, now);
-  if (signature.malformed)
+  // What the header says is its writer's: a length that lies fails, whatever the path.
+  if (signature.malformed !== null)
     addFinding(findings, {
       code: 'ima.signature-malformed',
       level: 'contraindicated',
-      message: `${what} carries a signature that does not hold together`,
+      message: `${what} carries a signature ${signature.malformed}`,
+    });
+  if (signature.bad !== null)
+    addFinding(findings, {
+      code: 'ima.signature',
+      level: 'contraindicated',
+      message: `${what} carries ${signature.bad}`,
     });
   const denied = policy.deny.find(
     (rule) => (rule.digest === null || rule.digest === digest) && (rule.path === null || globMatches(rule.path, path)),

@@ -65,6 +65,7 @@ export const CHECK_VALUES = {
   'ima.violation': 96,
   'ima.violation-tolerated': 32,
   'ima.signature-malformed': 96,
+  'ima.signature': 96,
   'ima.coverage-unproven': 32,
   'agent.missing': 96,
   'identity.label-unverified': 32,

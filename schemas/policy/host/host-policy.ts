@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import type { PolicyRule } from '../../ima/measurement-policy.js';
+import type { SigningKey } from '../../ima/signing-key.js';
 import type { Micros } from '../../records.js';
 import type { PcrSelection } from '../../tpm/selection.js';
 
@@ -25,7 +25,7 @@ export interface FirmwareReference extends Window {
 /** A key whose signature on a file (security.ima) stands for a digest. */
 export interface SignerReference extends Window {
   readonly name: string;
-  readonly key: KeyObject;
+  readonly key: SigningKey;
   readonly paths: readonly string[];
 }
 

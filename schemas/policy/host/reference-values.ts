@@ -1,4 +1,5 @@
-import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { isAttestreamError } from '../../errors.js';
+import { type SigningKey, signingKey } from '../../ima/signing-key.js';
 import { didYouMean } from '../../suggest.js';
 import { hashSize } from '../../tpm/algorithms.js';
 import { isRecord } from '../document.js';
@@ -124,14 +125,13 @@ export const readFirmware = (value: unknown, path: Path, problems: Problems): re
     return { name: String(keys['name'] ?? `firmware ${i + 1}`), values, ...readWindow(keys, at, problems) };
   });
 
-const readKey = (value: unknown, path: Path, problems: Problems): KeyObject | null => {
+const readKey = (value: unknown, path: Path, problems: Problems): SigningKey | null => {
   const text = typeof value === 'string' ? value.trim() : '';
   try {
-    if (text.includes('BEGIN CERTIFICATE')) return new X509Certificate(text).publicKey;
-    if (text.includes('BEGIN')) return createPublicKey(text);
-    return createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
-  } catch {
-    problems.add(path, 'not a public key', 'write PEM (public key or certificate) or base64 of its SPKI');
+    return signingKey(text.includes('BEGIN') ? Buffer.from(text) : Buffer.from(text, 'base64'));
+  } catch (error) {
+    if (!isAttestreamError(error)) throw error;
+    problems.add(path, error.message, 'write PEM, or base64 of a certificate or a public key');
     return null;
   }
 };
