@@ -7,12 +7,13 @@ import { endorsementQualifiedName, objectName } from '../../../schemas/tpm/name.
 import { parsePublic, type TpmPublic } from '../../../schemas/tpm/public.js';
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
 import { capabilityHandles } from '../tpm/capability.js';
+import { isTpmRefusal } from '../tpm/command.js';
 import { HANDLE_RANGE, TPM_RH } from '../tpm/handle.js';
 import { nvRead } from '../tpm/nv.js';
 import { createPrimary } from '../tpm/object.js';
 import type { Scope } from '../tpm/scope.js';
 import { type Authorisation, password, policy, policySecret, startPolicySession } from '../tpm/session.js';
-import { isTpmRefusal, type Tpm } from '../tpm/tpm.js';
+import type { Tpm } from '../tpm/tpm.js';
 
 /** Authorisation values of the hierarchies; empty on most machines. */
 export interface HierarchyAuth {

@@ -1,8 +1,9 @@
 import { TPM_ALG } from '../../../schemas/tpm/algorithms.js';
 import { marshalSelection, type PcrSelection } from '../../../schemas/tpm/selection.js';
 import { sized, u16 } from '../../../schemas/tpm/writer.js';
+import type { TpmAnswer } from './command.js';
 import type { Authorisation } from './session.js';
-import type { Tpm, TpmAnswer } from './tpm.js';
+import type { Tpm } from './tpm.js';
 
 /** What a key attested: TPMS_ATTEST and the TPMT_SIGNATURE over it. */
 export interface Attestation {
@@ -10,7 +11,8 @@ export interface Attestation {
   readonly signature: Buffer;
 }
 
-const attestation = ({ parameters }: TpmAnswer): Attestation => ({
+/** The answer to TPM2_Certify and TPM2_Quote. */
+export const readAttestation = ({ parameters }: TpmAnswer): Attestation => ({
   attest: Buffer.from(parameters.sized('attest')),
   signature: Buffer.from(parameters.take(parameters.left, 'signature')),
 });
@@ -25,7 +27,7 @@ export const certify = async (
   signer: { readonly handle: number; readonly authorisation: Authorisation },
   qualifyingData: Buffer,
 ): Promise<Attestation> =>
-  attestation(
+  readAttestation(
     await tpm.execute({
       name: 'Certify',
       handles: [object.handle, signer.handle],
@@ -41,7 +43,7 @@ export const quote = async (
   qualifyingData: Buffer,
   selection: PcrSelection,
 ): Promise<Attestation> =>
-  attestation(
+  readAttestation(
     await tpm.execute({
       name: 'Quote',
       handles: [signer.handle],

@@ -3,9 +3,10 @@ import { TpmReader } from '../../../schemas/tpm/reader.js';
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
 import { sized, u16, u32 } from '../../../schemas/tpm/writer.js';
 import { capabilityProperty, TPM_PT } from './capability.js';
+import { isTpmRefusal } from './command.js';
 import { TPM_RH } from './handle.js';
 import { type Authorisation, password } from './session.js';
-import { isTpmRefusal, type Tpm } from './tpm.js';
+import type { Tpm } from './tpm.js';
 
 /** TPMA_NV bits (TPM 2.0 Library, part 2, 13.4). */
 export const NV_ATTRIBUTES = {
@@ -32,18 +33,22 @@ export interface NvPublic {
 const LEAST_BUFFER = 64;
 const MOST_BUFFER = 2048;
 
+/** The answer to TPM2_NV_ReadPublic. */
+export const readNvPublic = (parameters: TpmReader): NvPublic => {
+  const area = new TpmReader(parameters.sized('nvPublic'), 'TPMS_NV_PUBLIC');
+  const index = area.u32('nvIndex');
+  const nameAlg = algorithmName(area.u16('nameAlg'));
+  const attributes = area.u32('attributes');
+  const authPolicy = area.sized('authPolicy', MAX_DIGEST);
+  const size = area.u16('dataSize');
+  area.end();
+  return { index, nameAlg, attributes, authPolicy, size };
+};
+
 /** TPM2_NV_ReadPublic; null if there is no such index. */
 export const nvReadPublic = async (tpm: Tpm, index: number): Promise<NvPublic | null> => {
   try {
-    const { parameters } = await tpm.execute({ name: 'NV_ReadPublic', handles: [index] });
-    const area = new TpmReader(parameters.sized('nvPublic'), 'TPMS_NV_PUBLIC');
-    const nvIndex = area.u32('nvIndex');
-    const nameAlg = algorithmName(area.u16('nameAlg'));
-    const attributes = area.u32('attributes');
-    const authPolicy = area.sized('authPolicy', MAX_DIGEST);
-    const size = area.u16('dataSize');
-    area.end();
-    return { index: nvIndex, nameAlg, attributes, authPolicy, size };
+    return readNvPublic((await tpm.execute({ name: 'NV_ReadPublic', handles: [index] })).parameters);
   } catch (error) {
     if (isTpmRefusal(error, TPM_RC.HANDLE, TPM_RC.VALUE)) return null;
     throw error;

@@ -14,7 +14,8 @@ const sensitive = (auth: Buffer): Buffer => sized(sized(auth), sized());
 /** What follows the public template: outsideInfo and the PCRs noted in the creation data, both unused. */
 const CREATION = Buffer.concat([sized(), u32(0)]);
 
-const readPublicArea = (reader: TpmReader): TpmPublic => parsePublic(Buffer.from(reader.sized('outPublic')));
+/** A TPM2B_PUBLIC in an answer. */
+export const readPublicArea = (reader: TpmReader): TpmPublic => parsePublic(Buffer.from(reader.sized('outPublic')));
 
 /** An object that is loaded, transient or persistent. */
 export interface LoadedObject {

@@ -1,6 +1,7 @@
 import { AttestreamError } from '../../../schemas/errors.js';
 import { algorithmId, hashSize, MAX_DIGEST } from '../../../schemas/tpm/algorithms.js';
 import type { PcrValue } from '../../../schemas/tpm/pcr-digest.js';
+import type { TpmReader } from '../../../schemas/tpm/reader.js';
 import {
   marshalSelection,
   type PcrSelection,
@@ -22,6 +23,24 @@ const without = (selection: PcrSelection, read: PcrSelection): PcrSelection =>
     })
     .filter(({ pcrs }) => pcrs.length > 0);
 
+interface PcrAnswer {
+  readonly updateCounter: number;
+  readonly selection: PcrSelection;
+  readonly values: readonly PcrValue[];
+}
+
+/** One answer to TPM2_PCR_Read: what it could hold of what was asked for. */
+export const readPcrAnswer = (parameters: TpmReader): PcrAnswer => {
+  const updateCounter = parameters.u32('updateCounter');
+  const selection = readSelection(parameters);
+  const count = parameters.u32('number of digests');
+  const registers = selectedRegisters(selection);
+  if (count > MAX_DIGESTS || count !== registers.length)
+    throw parameters.invalid(`${count} digests for ${registers.length} registers`);
+  const values = registers.map(({ hash, pcr }) => ({ hash, pcr, value: parameters.sized('digest', MAX_DIGEST) }));
+  return { updateCounter, selection, values };
+};
+
 /**
  * TPM2_PCR_Read until all selected registers are read: an answer holds eight. Registers of banks that the TPM does not
  * keep are absent. `updateCounter` is that of the last round; if it moved in between, a register may have changed
@@ -36,17 +55,16 @@ export const pcrRead = async (
   let updateCounter = 0;
   for (let left = selection; left.length > 0; ) {
     const { parameters } = await tpm.execute({ name: 'PCR_Read', parameters: marshalSelection(left) });
-    updateCounter = parameters.u32('updateCounter');
-    const read = readSelection(parameters);
-    const count = parameters.u32('number of digests');
-    const registers = selectedRegisters(read);
-    if (count > MAX_DIGESTS || count !== registers.length)
-      throw parameters.invalid(`${count} digests for ${registers.length} registers`);
-    for (const { hash, pcr } of registers) values.push({ hash, pcr, value: parameters.sized('digest', MAX_DIGEST) });
+    const round = readPcrAnswer(parameters);
+    updateCounter = round.updateCounter;
+    values.push(...round.values);
     // Nothing at all: the rest is of banks that this TPM does not keep.
-    if (count === 0) break;
+    if (round.values.length === 0) break;
     counters.add(updateCounter);
-    left = without(left, read);
+    const rest = without(left, round.selection);
+    if (selectedRegisters(rest).length === selectedRegisters(left).length)
+      throw parameters.invalid('the TPM gave registers that were not asked for');
+    left = rest;
   }
   return { values, updateCounter, changed: counters.size > 1 };
 };

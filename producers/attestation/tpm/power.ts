@@ -1,6 +1,7 @@
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
 import { u16 } from '../../../schemas/tpm/writer.js';
-import { isTpmRefusal, type Tpm } from './tpm.js';
+import { isTpmRefusal } from './command.js';
+import type { Tpm } from './tpm.js';
 
 const TPM_SU = { clear: 0, state: 1 } as const;
 export type StartupType = keyof typeof TPM_SU;

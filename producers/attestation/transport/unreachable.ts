@@ -10,8 +10,12 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name is not known',
 };
 
-export const unreachable = (address: string, why: unknown): AttestreamError => {
-  const code = why instanceof Error && 'code' in why ? String(why.code) : '';
-  const text = HINTS[code] ?? (why instanceof Error ? why.message : String(why));
-  return new AttestreamError('TPM_UNREACHABLE', `TPM at ${address}: ${text}`, { path: address }, { cause: why });
+const textOf = (why: unknown): string => {
+  if (typeof why !== 'object' || why === null) return String(why);
+  const { code, message } = why as { readonly code?: unknown; readonly message?: unknown };
+  return HINTS[String(code)] ?? String(message);
 };
+
+/** TPM_UNREACHABLE for a system's error, or for a reason in words. */
+export const unreachable = (address: string, why: unknown): AttestreamError =>
+  new AttestreamError('TPM_UNREACHABLE', `TPM at ${address}: ${textOf(why)}`, { path: address }, { cause: why });
