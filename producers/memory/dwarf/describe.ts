@@ -8,7 +8,7 @@ import { type CompiledFunction, functionAt, parametersOf, type Scope, scopesAt }
 import { type LineTable, readLineTable } from './line-table.js';
 import { expressionAt, type Location, locationOf } from './location-lists.js';
 import { locationText } from './location-text.js';
-import { linkageNameOf, qualifiedName } from './names.js';
+import { functionNameOf, linkageNameOf } from './names.js';
 import { collect } from './object-bytes.js';
 import { OP } from './operations.js';
 import { constantBytes, type Shape, shapeOf } from './shapes.js';
@@ -137,7 +137,7 @@ const makePlan = (info: DebugInfo, vaddr: number): Plan | null => {
         line: Number(numberOf(scope.die, AT.callLine) ?? 0),
       };
     return {
-      function: qualifiedName(scope.die),
+      function: functionNameOf(scope.die),
       linkageName: linkageNameOf(scope.die),
       file: here.file,
       line: here.line,

@@ -40,7 +40,7 @@ export const passedValue = (
     const placed = evaluate(expression, evaluation);
     // A call's target is a value, whether or not the expression says so.
     return placed.kind === 'memory'
-      ? BigInt(placed.address)
+      ? placed.bits
       : placed.kind === 'value'
         ? placed.bits
         : placed.kind === 'register'
@@ -55,7 +55,7 @@ export const passedValue = (
     if (value === null) return 'the caller does not tell what it passed';
     const placed = evaluate(value, evaluation);
     if (placed.kind === 'value') return placed.bits;
-    if (placed.kind === 'memory') return BigInt.asUintN(64, BigInt(placed.address));
+    if (placed.kind === 'memory') return placed.bits;
     if (placed.kind === 'register')
       return caller.register(placed.register) ?? `register ${placed.register} is not known in the caller`;
     return placed.kind === 'none' ? placed.why : 'passed in a way that is not followed';

@@ -42,7 +42,7 @@ export const frameEvaluation = (
       const placed = evaluate(expression, { ...evaluation, frameBase: () => 'a frame base that needs itself' });
       switch (placed.kind) {
         case 'memory':
-          return BigInt(placed.address);
+          return placed.bits;
         case 'value':
           return placed.bits;
         case 'register':

@@ -13,7 +13,8 @@ const MASK = (1n << 64n) - 1n;
 
 /** Where an expression puts an object, or what it is. */
 export type Placed =
-  | { readonly kind: 'memory'; readonly address: number }
+  /** `bits`: the address as it was computed; where an expression tells a value, that is it. */
+  | { readonly kind: 'memory'; readonly address: number; readonly bits: bigint }
   | { readonly kind: 'register'; readonly register: number }
   /** `bits` in the low bytes. */
   | { readonly kind: 'value'; readonly bits: bigint; readonly type: NumberType | null }
@@ -106,7 +107,7 @@ const run = (expression: Buffer, evaluation: Evaluation, initial: bigint | null)
   const result = (): Placed => {
     if (found !== null) return found;
     const top = stack.at(-1);
-    return top === undefined ? none('optimised away') : { kind: 'memory', address: Number(top.bits) };
+    return top === undefined ? none('optimised away') : { kind: 'memory', address: Number(top.bits), bits: top.bits };
   };
   const piece = (bits: number, from: number): void => {
     if (pieces.length >= MAX_PIECES) stop('an object in too many pieces');

@@ -1,6 +1,6 @@
 import { AT, TAG } from './constants.js';
 import { enteredAt, type Range, rangesOf } from './ranges.js';
-import { addressOf, chainOf, type Die, flagOf, hasAttribute, holderOf, type Unit } from './unit.js';
+import { addressOf, chainOf, type Die, flagOf, referenceOf, type Unit } from './unit.js';
 
 const MAX_ENTRIES = 20_000_000;
 const MAX_DEPTH = 4096;
@@ -247,9 +247,8 @@ export const scopesAt = (fn: CompiledFunction, vaddr: number): readonly Scope[] 
 /** The formal parameters of a function or inlined function, in order. */
 export const parametersOf = (die: Die): readonly Die[] => {
   const own = die.unit.children(die).filter(({ tag }) => tag === TAG.formalParameter);
-  if (die.tag === TAG.subprogram && !hasAttribute(die, AT.abstractOrigin)) return own;
   // What was optimised away altogether stands in the abstract instance only.
-  const abstract = holderOf(chainOf(die).slice(1), AT.name);
+  const abstract = referenceOf(die, AT.abstractOrigin);
   if (abstract === null) return own;
   const all = abstract.unit.children(abstract).filter(({ tag }) => tag === TAG.formalParameter);
   const rest = [...own];

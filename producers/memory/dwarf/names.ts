@@ -1,3 +1,5 @@
+import { demangle } from '../elf/demangle.js';
+import { withoutParameters } from '../elf/function-name.js';
 import { AT, TAG } from './constants.js';
 import { containerOf } from './functions.js';
 import { chainOf, type Die, flagOf, hasAttribute, holderOf, numberOf, referenceOf, stringOf } from './unit.js';
@@ -25,9 +27,25 @@ export const qualifiedName = (die: Die): string => {
   const holder = holderOf(chain, AT.name);
   const own = holder === null ? '' : stringOf(holder, AT.name);
   // The declaration inside of a class tells where a function belongs, not the place of its definition.
-  const name = own === '' || !die.unit.scoped ? own : `${prefixOf(chain.at(-1)!)}${own}`.slice(0, MAX_LENGTH);
+  const full = own === '' || !die.unit.scoped ? own : `${prefixOf(chain.at(-1)!)}${own}`.slice(0, MAX_LENGTH);
+  const name = die.unit.rust ? full : usualIntegers(full);
   qualified.set(die, name);
   return name;
+};
+
+const INTEGERS: readonly (readonly [RegExp, string])[] = [
+  [/\blong long unsigned int\b/g, 'unsigned long long'],
+  [/\blong unsigned int\b/g, 'unsigned long'],
+  [/\bshort unsigned int\b/g, 'unsigned short'],
+  [/\blong long int\b/g, 'long long'],
+  [/\blong int\b/g, 'long'],
+  [/\bshort int\b/g, 'short'],
+];
+
+/** Compilers write `long unsigned int`, people and debuggers `unsigned long`. */
+const usualIntegers = (name: string): string => {
+  if (!/\b(long|short) /.test(name)) return name;
+  return INTEGERS.reduce((text, [long, usual]) => text.replace(long, usual), name);
 };
 
 const prefixOf = (die: Die): string => {
@@ -51,6 +69,14 @@ export const linkageNameOf = (die: Die): string => {
   if (holder !== null) return stringOf(holder, AT.linkageName);
   const old = holderOf(chain, AT.mipsLinkageName);
   return old === null ? '' : stringOf(old, AT.mipsLinkageName);
+};
+
+/** A function's name as debuggers write it: C++ by what the linker's name says, without parameters, else by its entry. */
+export const functionNameOf = (die: Die): string => {
+  if (!die.unit.scoped || die.unit.rust) return qualifiedName(die);
+  const mangled = linkageNameOf(die);
+  const plain = demangle(mangled);
+  return plain === mangled ? qualifiedName(die) : withoutParameters(plain);
 };
 
 /** A type's name is written around what it is a pointer to or an array of: left and right of that. */

@@ -1,0 +1,83 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const programs = fileURLToPath(new URL('programs', import.meta.url));
+
+/** A program and how it is built. */
+export interface Build {
+  readonly name: string;
+  readonly compiler: string;
+  readonly source: string;
+  readonly flags: readonly string[];
+  /** Its debug information goes into a file of its own. */
+  readonly strip?: boolean;
+}
+
+const build = (compiler: string, source: string, flags: string, more: Partial<Build> = {}): Build => ({
+  name: `${compiler} ${flags}${more.strip === true ? ' stripped+debuglink' : ''}`,
+  compiler,
+  source,
+  flags: flags.split(' '),
+  ...more,
+});
+
+/** Each option meets each compiler and level in some build, without trying all combinations. */
+export const BUILDS: readonly Build[] = [
+  build('gcc', 'waits.c', '-O0'),
+  build('gcc', 'waits.c', '-O1 -gdwarf-4 -no-pie'),
+  build('gcc', 'waits.c', '-O2'),
+  build('gcc', 'waits.c', '-O3 -gdwarf-4 -static'),
+  build('gcc', 'waits.c', '-O2 -no-pie -fno-omit-frame-pointer', { strip: true }),
+  build('gcc', 'waits.c', '-O0 -gdwarf-4 -fomit-frame-pointer -static'),
+  build('gcc', 'waits.c', '-O2 -flto'),
+  build('gcc', 'waits.c', '-Og -gz -fdebug-types-section'),
+  build('clang', 'waits.c', '-O0 -gdwarf-5'),
+  build('clang', 'waits.c', '-O1 -gdwarf-5 -static'),
+  build('clang', 'waits.c', '-O2 -gdwarf-4'),
+  build('clang', 'waits.c', '-O3 -gdwarf-5 -no-pie', { strip: true }),
+  build('clang', 'waits.c', '-O0 -gdwarf-4 -fomit-frame-pointer'),
+  build('musl-gcc', 'waits.c', '-O0 -static'),
+  build('musl-gcc', 'waits.c', '-O2 -static'),
+  build('g++', 'blocks.cc', '-O0'),
+  build('g++', 'blocks.cc', '-O1 -gdwarf-4'),
+  build('g++', 'blocks.cc', '-O2'),
+  build('g++', 'blocks.cc', '-O3 -static'),
+  build('clang++', 'blocks.cc', '-O0 -gdwarf-4'),
+  build('clang++', 'blocks.cc', '-O2 -gdwarf-5'),
+  build('rustc', 'blocks.rs', '-Copt-level=0'),
+  build('rustc', 'blocks.rs', '-Copt-level=2'),
+];
+
+const COMPILERS: Readonly<Record<string, string>> = {
+  rustc: existsSync(join(homedir(), '.cargo/bin/rustc')) ? join(homedir(), '.cargo/bin/rustc') : 'rustc',
+};
+
+/** Why a compiler cannot be used; '' if it can. */
+export const compilerMissing = (compiler: string): string => {
+  try {
+    execFileSync(COMPILERS[compiler] ?? compiler, ['--version'], { stdio: 'ignore' });
+    return '';
+  } catch {
+    return `${compiler} is not installed`;
+  }
+};
+
+/** Compiles; gives the program's path. */
+export const compile = async ({ compiler, source, flags, strip, name }: Build, folder: string): Promise<string> => {
+  const program = join(folder, name.replace(/[^\w.+=-]+/g, '_'));
+  const debug = flags.some((flag) => flag.startsWith('-gdwarf')) ? [] : ['-g'];
+  const threads = compiler === 'rustc' ? [] : ['-pthread'];
+  await run(COMPILERS[compiler] ?? compiler, [...debug, ...flags, '-o', program, join(programs, source), ...threads], {
+    cwd: folder,
+  });
+  if (strip === true) {
+    await run('objcopy', ['--only-keep-debug', program, `${program}.debug`]);
+    await run('objcopy', ['--strip-all', `--add-gnu-debuglink=${program}.debug`, program]);
+  }
+  return program;
+};
