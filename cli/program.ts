@@ -7,6 +7,7 @@ import { register as demo } from './commands/demo.js';
 import { register as doctor } from './commands/doctor.js';
 import { register as explain } from './commands/explain.js';
 import { register as host } from './commands/host.js';
+import { register as ima } from './commands/ima.js';
 import { register as importing } from './commands/import.js';
 import { register as look } from './commands/look.js';
 import { register as policy } from './commands/policy.js';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   explain,
   trace,
   copy,
+  ima,
   policy,
   agent,
   host,

@@ -16,6 +16,8 @@ export interface PrefixMatch {
   /** Entries in the prefix. */
   readonly count: number;
   readonly modes: BankModes;
+  /** The modes, seen closer: for `ImaReplay.settleFill` of another replay of the same list. */
+  readonly fills: Readonly<Partial<Record<ImaBank, Fill>>>;
   /** The replay after just these entries; go on from here at the next quote. */
   readonly replay: ImaReplay;
 }
@@ -112,7 +114,7 @@ export class ImaPrefixSearch {
     if (missing.length > 0) return;
     for (const [bank, fill] of chosen) this.#replay.settleFill(bank, fill);
     const modes = Object.fromEntries([...chosen].map(([bank, fill]) => [bank, modeOf(fill)] as [ImaBank, BankMode]));
-    this.#found = { count, modes, replay: this.#replay };
+    this.#found = { count, modes, fills: Object.fromEntries(chosen), replay: this.#replay };
   }
 
   #allowed(bank: ImaBank, fill: Fill): boolean {

@@ -33,3 +33,11 @@ export const recordOf = (span: RecordSpan): ImaRecord => ({
   template: span.template,
   data: Buffer.from(span.bytes.subarray(span.dataStart, span.dataEnd)),
 });
+
+/** The record as views that are valid as long as the span is. */
+export const spanRecord = (span: RecordSpan): ImaRecord => ({
+  pcr: span.pcr,
+  templateDigest: span.bytes.subarray(span.digestStart, span.digestEnd),
+  template: span.template,
+  data: span.bytes.subarray(span.dataStart, span.dataEnd),
+});

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImaRecord } from '../../schemas/ima/entry.js';
-import { named, record } from './ima-list.js';
+import { named, record } from './ima-records.js';
 import { vector } from './vectors.js';
 
 interface Vectors {

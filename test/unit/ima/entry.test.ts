@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { imaEntry } from '../../../schemas/ima/entry.js';
 import { readImaList } from '../../../schemas/ima/list-reader.js';
 import { parseTemplateData } from '../../../schemas/ima/template.js';
-import { named, ngRecord, record, templateData } from '../../support/ima-list.js';
+import { named, ngRecord, record, templateData } from '../../support/ima-records.js';
 import { vector, vectorNames } from '../../support/vectors.js';
 
 const SHA256 = Buffer.alloc(32, 5);

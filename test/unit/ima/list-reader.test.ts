@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { imaEntry } from '../../../schemas/ima/entry.js';
 import { ImaListReader, readImaList } from '../../../schemas/ima/list-reader.js';
 import { recordOf } from '../../../schemas/ima/record-span.js';
-import { binaryList, ngRecord, plainRecord, record } from '../../support/ima-list.js';
+import { binaryList, ngRecord, plainRecord, record } from '../../support/ima-records.js';
 import { vector, vectorNames } from '../../support/vectors.js';
 
 const TEMPLATES = vectorNames('ima');

@@ -6,7 +6,7 @@ import { readImaList } from '../../../schemas/ima/list-reader.js';
 import { ImaPrefixSearch, type QuotedPcr } from '../../../schemas/ima/prefix-search.js';
 import { ImaReplay } from '../../../schemas/ima/replay.js';
 import { BANK_BYTES, IMA_BANKS, type ImaBank } from '../../../schemas/ima/template-hash.js';
-import { ngRecord } from '../../support/ima-list.js';
+import { ngRecord } from '../../support/ima-records.js';
 import { pcrVector, vector, vectorNames } from '../../support/vectors.js';
 
 const hash = (bank: string, ...parts: Buffer[]): Buffer => {

@@ -14,7 +14,7 @@ import {
   SIGNATURES,
   signedRecord,
 } from '../../support/evmctl-vectors.js';
-import { named, record } from '../../support/ima-list.js';
+import { named, record } from '../../support/ima-records.js';
 
 const KEYS = KEY_NAMES.map((name) => signingKey(certificateOf(name)));
 const keyOf = (name: string) => KEYS[KEY_NAMES.indexOf(name)]!;
