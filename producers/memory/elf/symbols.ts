@@ -33,20 +33,24 @@ export interface ObjectSymbol {
 const SPAN = 2 ** 32;
 const INDEX = 2 ** 21;
 
+/** Indexes of `starts` in ascending order; equal ones as they stand. Plain loops: callbacks for each of 10⁵ symbols take longer than the sort. */
 const order = (starts: Float64Array): Uint32Array => {
   const { length } = starts;
+  const sorted = new Uint32Array(length);
   let least = Number.POSITIVE_INFINITY;
   let most = 0;
   for (let i = 0; i < length; i++) {
-    least = Math.min(least, starts[i]!);
-    most = Math.max(most, starts[i]!);
+    const start = starts[i]!;
+    if (start < least) least = start;
+    if (start > most) most = start;
+    sorted[i] = i;
   }
-  if (length >= INDEX || most - least >= SPAN)
-    return Uint32Array.from(starts.keys()).sort((a, b) => starts[a]! - starts[b]! || a - b);
+  if (length >= INDEX || most - least >= SPAN) return sorted.sort((a, b) => starts[a]! - starts[b]! || a - b);
   const keys = new Float64Array(length);
   for (let i = 0; i < length; i++) keys[i] = (starts[i]! - least) * INDEX + i;
   keys.sort();
-  return Uint32Array.from(keys, (key) => key % INDEX);
+  for (let i = 0; i < length; i++) sorted[i] = keys[i]! % INDEX;
+  return sorted;
 };
 
 /** The functions of one file by address: a name is given only if the symbol covers the address. Names are read when asked for. */
@@ -74,12 +78,18 @@ export class SymbolTable {
       length: 0,
     };
     for (const [number, table] of tables.entries()) this.#collect(elf, table, number, found);
-    const { starts, sizes, nameAt, table } = found;
-    const sorted = order(starts.subarray(0, found.length));
-    this.#starts = Float64Array.from(sorted, (i) => starts[i]!);
-    this.#sizes = Float64Array.from(sorted, (i) => sizes[i]!);
-    this.#nameAt = Uint32Array.from(sorted, (i) => nameAt[i]!);
-    this.#table = Uint8Array.from(sorted, (i) => table[i]!);
+    const sorted = order(found.starts.subarray(0, found.length));
+    this.#starts = new Float64Array(sorted.length);
+    this.#sizes = new Float64Array(sorted.length);
+    this.#nameAt = new Uint32Array(sorted.length);
+    this.#table = new Uint8Array(sorted.length);
+    for (let to = 0; to < sorted.length; to++) {
+      const from = sorted[to]!;
+      this.#starts[to] = found.starts[from]!;
+      this.#sizes[to] = found.sizes[from]!;
+      this.#nameAt[to] = found.nameAt[from]!;
+      this.#table[to] = found.table[from]!;
+    }
   }
 
   #collect(elf: Elf, { bytes, full, names }: SymbolEntries, number: number, found: Found): void {
@@ -113,15 +123,17 @@ export class SymbolTable {
    * further than its section, the code is theirs.
    */
   #size(elf: Elf, bytes: Buffer, names: ByteSource, starts: Float64Array, sizes: Float64Array): void {
-    const bounds: number[] = [];
+    const bounds = new Float64Array(Math.floor(bytes.length / ENTRY));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let length = 0;
     for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
       const type = bytes[at + 4]! & 0xf;
       if (type !== STT_FUNC && type !== STT_NOTYPE && type !== STT_GNU_IFUNC) continue;
-      if (bytes.readUInt16LE(at + 6) === SHN_UNDEF) continue;
-      if (type === STT_NOTYPE && elf.machine === EM_AARCH64 && isMark(names, bytes.readUInt32LE(at))) continue;
-      bounds.push(Number(bytes.readBigUInt64LE(at + 8)));
+      if (view.getUint16(at + 6, true) === SHN_UNDEF) continue;
+      if (type === STT_NOTYPE && elf.machine === EM_AARCH64 && isMark(names, view.getUint32(at, true))) continue;
+      bounds[length++] = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 2 ** 32;
     }
-    const sorted = Float64Array.from(bounds).sort();
+    const sorted = bounds.subarray(0, length).sort();
     for (let i = 0; i < starts.length; i++) {
       if (sizes[i]! > 0) continue;
       const section = elf.sections[-sizes[i]!];

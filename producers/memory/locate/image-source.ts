@@ -1,12 +1,14 @@
-import { closeSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type ByteSource, sourceOfFile } from '../elf/byte-source.js';
 import { type DebugSearch, downloadFolders } from '../elf/debug-file.js';
-import { openRegularFile } from '../elf/regular-file.js';
+import { openRegularFile, type RegularFile } from '../elf/regular-file.js';
 import type { Mapping } from './proc-files.js';
 
 /** A file behind a mapping, open until it is closed. */
 export interface MappedFile {
   readonly source: ByteSource;
+  /** The same for the same unchanged file within the same file system as another process sees it; absent if that is not known. */
+  readonly identity?: string;
   close(): void;
 }
 
@@ -59,15 +61,25 @@ const sameDevice = (dev: number, mapping: Mapping): boolean => {
   return device === mapping.device || device.startsWith('00:');
 };
 
+/** Device, inode and times are the kernel's to give. The root tells whose debug files were looked for. */
+const identityOf = ({ fd }: RegularFile, root: string): string => {
+  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  return [root, dev, ino, size, mtimeNs, ctimeNs].join(':');
+};
+
 /** A live process, read through /proc. */
 export const liveImageSource = (pid: number): ImageSource => {
   const proc = `/proc/${pid}`;
   let mem = -1;
+  const rootIdentity = (): string => {
+    const { dev, ino } = statSync(`${proc}/root/`, { bigint: true });
+    return `${dev}:${ino}`;
+  };
   const open = (path: string, accept: (stat: Stats) => boolean): MappedFile | null => {
     const file = openRegularFile(path);
     if (file === null) return null;
     const close = (): void => closeSync(file.fd);
-    if (accept(file.stat)) return { source: sourceOfFile(file.fd), close };
+    if (accept(file.stat)) return { source: sourceOfFile(file.fd), identity: identityOf(file, rootIdentity()), close };
     close();
     return null;
   };

@@ -48,7 +48,7 @@ export const openModule = (
 ): Module => {
   const elf = parseElf(source);
   let separate: DebugFile | null | undefined;
-  let alternate: DebugFile | null | undefined;
+  let shared: DebugFile | null | undefined;
   let info: DebugInfo | null | undefined;
   const debugFile = (): DebugFile | null => {
     if (separate === undefined) {
@@ -66,6 +66,21 @@ export const openModule = (
     const file = debugFile();
     return file !== null && hasDebugInfo(file.elf) ? file.elf : null;
   };
+  const alternate = (): Elf | null => {
+    if (shared === undefined) {
+      shared = null;
+      const holder = debug();
+      try {
+        if (holder !== null && search !== null)
+          shared = findAlternateFile(holder, holder === elf ? search.path : debugFile()!.path, search);
+      } catch {
+        // As above.
+      }
+    }
+    return shared?.elf ?? null;
+  };
+  // Looked for at once: the process whose root is searched may have ended when somebody asks, and others share the module.
+  alternate();
   // A damaged table of symbols takes the names, not the rest of what the file tells.
   const table = (first: Elf, ...more: Elf[]): SymbolTable => {
     try {
@@ -77,10 +92,11 @@ export const openModule = (
   const stripped = !elf.sections.some(({ name }) => name === '.symtab');
   const separated = stripped ? debugFile() : null;
   let symbols = table(separated?.elf ?? elf);
+  let closed = false;
   let unpacking: Promise<void> | null = null;
   if (stripped && separated === null && hasMiniDebug(elf))
     unpacking = readMiniDebug(elf).then((mini) => {
-      if (mini !== null && sameAddresses(elf, mini)) symbols = table(elf, mini);
+      if (mini !== null && !closed && sameAddresses(elf, mini)) symbols = table(elf, mini);
       unpacking = null;
     });
   return {
@@ -93,32 +109,19 @@ export const openModule = (
     cfi: new CallFrameInfo(elf, debug),
     calls: new CallSites(elf),
     debug,
-    alternate() {
-      if (alternate === undefined) {
-        alternate = null;
-        const holder = debug();
-        try {
-          if (holder !== null && search !== null)
-            alternate = findAlternateFile(holder, holder === elf ? search.path : debugFile()!.path, search);
-        } catch {
-          // As above.
-        }
-      }
-      return alternate?.elf ?? null;
-    },
+    alternate,
     get info() {
       if (info === undefined) {
         const holder = debug();
         info =
-          holder === null
-            ? null
-            : new DebugInfo(holder, (_path, buildId) => (buildId === '' ? null : this.alternate()));
+          holder === null ? null : new DebugInfo(holder, (_path, buildId) => (buildId === '' ? null : alternate()));
       }
       return info;
     },
     close() {
+      closed = true;
       separate?.close();
-      alternate?.close();
+      shared?.close();
       close();
     },
   };

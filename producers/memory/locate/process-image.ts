@@ -4,6 +4,7 @@ import { loadBias } from './load-bias.js';
 import { type Module, openModule, type Place } from './module.js';
 import { type Mapping, mappingAt, parseMaps } from './proc-files.js';
 import { mayHoldRuntime, NATIVE, runtimeOf } from './runtime.js';
+import { sharedModules } from './shared-modules.js';
 
 /** The kernel's own code in every process: an ELF image without a file. */
 const VDSO = '[vdso]';
@@ -104,10 +105,13 @@ export class ProcessImage {
 
   #openFile(mapping: Mapping): Module | null {
     for (const file of this.#source.files(mapping)) {
+      const { identity = '', source, close } = file;
+      if (identity !== '' && sharedModules.has(identity)) close();
       try {
-        return openModule(mapping.path, file.source, this.#source.debugSearch(mapping), file.close);
+        const open = (): Module => openModule(mapping.path, source, this.#source.debugSearch(mapping), close);
+        return identity === '' ? open() : sharedModules.open(identity, open);
       } catch {
-        file.close();
+        close();
         // A mapped file need not be an ELF file, and a damaged one tells nothing: its code has no names then.
         return null;
       }
@@ -125,7 +129,7 @@ export class ProcessImage {
   }
 
   close(): void {
-    for (const module of this.#modules.values()) module?.close();
+    for (const module of this.#modules.values()) if (module !== null) sharedModules.close(module);
     this.#modules.clear();
     this.#places.clear();
     this.#source.close();
