@@ -8,7 +8,7 @@ import { loadEk, type Platform, type PlatformOptions } from './platform.js';
 import { type Attestation, certify, quote } from './tpm/attestation.js';
 import { flushContext } from './tpm/flush-context.js';
 import { withScope } from './tpm/scope.js';
-import { isTpmRefusal } from './tpm/tpm.js';
+import { isTpmRefusal } from './tpm/command.js';
 
 /** A second attestation key of this boot, and AIK1's word for it. */
 export interface AttestationSession {
