@@ -21,6 +21,7 @@ export interface Comparison {
   readonly wrongValues: string[];
   readonly reasons: Map<string, number>;
   readonly unconfirmedList: string[];
+  readonly missedList: string[];
 }
 
 export const newComparison = (): Comparison => ({
@@ -36,6 +37,7 @@ export const newComparison = (): Comparison => ({
   wrongValues: [],
   reasons: new Map(),
   unconfirmedList: [],
+  missedList: [],
 });
 
 /** Adds one thread: ours against gdb's. `program` is the file whose names and lines must agree in full. */
@@ -126,7 +128,10 @@ const compareValue = (
 ): void => {
   if (parameter.value === null) {
     comparison.unavailable++;
-    if (current.none === undefined && !same(null, null, current)) comparison.missed++;
+    if (current.none === undefined) {
+      comparison.missed++;
+      comparison.missedList.push(`${place}: ${parameter.unavailable} (${parameter.location})`);
+    }
     const why = parameter.unavailable.replace(/0x[0-9a-f]+|\d+/g, 'N');
     comparison.reasons.set(why, (comparison.reasons.get(why) ?? 0) + 1);
     return;
@@ -160,7 +165,7 @@ const names = (text: string): string[] =>
 
 /** Our value is gdb's. A null within a structure claims nothing. */
 const same = (value: ParameterValue, number: number | bigint | null, truth: TrueValue): boolean => {
-  if (value === null) return true;
+  if (value === null || truth.none === 'incomplete') return true;
   if (truth.none !== undefined) return false;
   if (truth.integer !== undefined) {
     if (number !== null && number.toString() !== truth.integer) return false;

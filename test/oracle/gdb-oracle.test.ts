@@ -73,23 +73,24 @@ for (const build of BUILDS.filter(({ name }) => only === undefined || name.inclu
   });
 }
 
+/** ATTESTREAM_ORACLE_REASONS=1 tells why values are missing, and which gdb knows. */
+const reasonsOf = (name: string, { reasons, unconfirmedList, missedList }: Comparison): string =>
+  [
+    `${name}:`,
+    ...[...reasons].sort((a, b) => b[1] - a[1]).map(([why, count]) => `  ${count} × ${why}`),
+    ...unconfirmedList.map((line) => `  gdb has none: ${line}`),
+    ...missedList.map((line) => `  gdb has it: ${line}`),
+  ].join('\n');
+
 afterAll(() => {
   if (results.size === 0) return;
-  const rows = [...results].map(([name, { threads, incomplete, frames, values, unavailable, missed, unconfirmed }]) =>
-    [
-      name,
-      `${threads - incomplete}/${threads}`,
-      frames,
-      values + unavailable,
-      `${((unavailable * 100) / Math.max(1, values + unavailable)).toFixed(0)} %`,
-      missed,
-      unconfirmed,
-    ].join(' | '),
-  );
-  process.stderr.write(
-    `build | stacks to the root | frames | parameters | unavailable | of them known to gdb | unknown to gdb\n${rows.join('\n')}\n`,
-  );
+  const rows = [...results].map(([name, { threads, incomplete, frames, values, unavailable, missed, unconfirmed }]) => {
+    const all = values + unavailable;
+    const share = `${((unavailable * 100) / Math.max(1, all)).toFixed(0)} %`;
+    return [name, `${threads - incomplete}/${threads}`, frames, all, share, missed, unconfirmed].join(' | ');
+  });
+  const head = 'build | stacks to the root | frames | parameters | unavailable | known to gdb only | unknown to gdb';
+  process.stderr.write(`${head}\n${rows.join('\n')}\n`);
   if (process.env['ATTESTREAM_ORACLE_REASONS'] !== undefined)
-    for (const [name, { reasons, unconfirmedList }] of results)
-      process.stderr.write(`${name}: ${JSON.stringify([...reasons], null, 1)}\n${unconfirmedList.join('\n')}\n`);
+    process.stderr.write(`${[...results].map(([name, result]) => reasonsOf(name, result)).join('\n')}\n`);
 });

@@ -65,6 +65,8 @@ def told(value, depth=0):
                 answer["text"] = text_of(value)
             return answer
         if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            if value.format_string(raw=True) == "<incomplete type>":
+                return {"none": "incomplete"}
             named = str(type_)
             if named.startswith("std::__cxx11::basic_string<char,"):
                 return {"text": counted(value["_M_dataplus"]["_M_p"], int(value["_M_string_length"]))}
@@ -73,8 +75,6 @@ def told(value, depth=0):
             if named.startswith("&["):
                 count = min(int(value["length"]), MAX_ELEMENTS)
                 return {"elements": [told((value["data_ptr"] + i).dereference(), depth + 1) for i in range(count)]}
-            if value.format_string(raw=True) == "<incomplete type>":
-                return {"none": "incomplete"}
             members = []
             for field in type_.fields():
                 if not hasattr(field, "bitpos") or field.artificial:

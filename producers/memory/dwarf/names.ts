@@ -76,8 +76,25 @@ export const functionNameOf = (die: Die): string => {
   if (!die.unit.scoped || die.unit.rust) return qualifiedName(die);
   const mangled = linkageNameOf(die);
   const plain = demangle(mangled);
-  return plain === mangled ? qualifiedName(die) : withoutParameters(plain);
+  return plain === mangled ? qualifiedName(die) : asDebuggers(withoutParameters(plain));
 };
+
+const SUFFIXES: Readonly<Record<string, string>> = {
+  'unsigned int': 'u',
+  long: 'l',
+  'unsigned long': 'ul',
+  'long long': 'll',
+  'unsigned long long': 'ull',
+};
+
+/** Numbers in template arguments with their suffix, and no trace of an empty pack. */
+const asDebuggers = (name: string): string =>
+  name
+    .replace(
+      /\((unsigned int|(?:unsigned )?long(?: long)?)\)(-?\d+)/g,
+      (_, type: string, digits: string) => `${digits}${SUFFIXES[type]}`,
+    )
+    .replace(/, >/g, '>');
 
 /** A type's name is written around what it is a pointer to or an array of: left and right of that. */
 interface Declarator {

@@ -129,7 +129,7 @@ const compile = (type: Die): Shape => {
     case TAG.classType:
     case TAG.unionType:
     case TAG.interfaceType:
-      return flagOf(die, AT.declaration) || (size === 0 && !die.abbreviation.children)
+      return flagOf(die, AT.declaration) || !hasAttribute(die, AT.byteSize)
         ? { ...base, size }
         : { ...base, kind: 'struct', size };
     case TAG.arrayType: {
