@@ -197,7 +197,8 @@ const sessionOf = (
   if (failure !== null) return failure;
   const { resetCount, restartCount } = attested.attest;
   const aik2Name = hex(objectName(aik2));
-  const reused = state.formerKeys.some((former) => former.name === aik2Name && former.resetCount !== resetCount);
+  const former = known === null ? state.formerKeys : [...state.formerKeys, { ...known, name: known.aik2Name }];
+  const reused = former.some((key) => key.name === aik2Name && key.resetCount !== resetCount);
   return { aik2Public: aik2Area, aik2Name, certifyDigest: digest, resetCount, restartCount, reused, certified };
 };
 

@@ -68,7 +68,6 @@ export const CHECK_VALUES = {
   'ima.signature': 96,
   'ima.coverage-unproven': 32,
   'agent.missing': 96,
-  'identity.label-unverified': 32,
   'evidence.replayed': 0,
   'evidence.incomplete': 0,
   'evidence.silent': 0,
