@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { boottimeMicros } from '../producers/identity/boottime.js';
-import { parseStat } from '../producers/memory/locate/proc-files.js';
-import type { LookResult, Target } from '../producers/memory/sample/look.js';
+import type { LookResult } from '../producers/memory/sample/look.js';
 import { lookJson } from '../producers/memory/sample/look-json.js';
 import { AttestreamError } from '../schemas/errors.js';
 import { ioOf, stopOf } from './io.js';
@@ -26,21 +24,6 @@ export interface LookOptions {
   /** Keep the program and its libraries with a capture. */
   readonly files: boolean;
 }
-
-const STOP_PATIENCE_MS = 200;
-
-/** Stops the process for the length of one look. The permission is the user's to give: `--stop`. */
-const lookStopped = async (target: Target): Promise<LookResult> => {
-  process.kill(target.pid, 'SIGSTOP');
-  try {
-    const end = performance.now() + STOP_PATIENCE_MS;
-    const state = (): string | undefined => parseStat(readFileSync(`/proc/${target.pid}/stat`, 'latin1'))?.state;
-    while (state() !== 'T' && performance.now() < end) await delay(1);
-    return target.look();
-  } finally {
-    process.kill(target.pid, 'SIGCONT');
-  }
-};
 
 const unclear = (look: LookResult): boolean =>
   look.threads.some(({ outcome }) => outcome === 'running' || outcome === 'torn');
@@ -79,7 +62,7 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
           target.forget();
           look = target.look();
         }
-        if (options.stop === true && !look.gone && unclear(look)) look = await lookStopped(target);
+        if (options.stop === true && !look.gone && unclear(look)) look = target.lookStopped();
         await out.line(lookJson(look, offset), () => lookText(look));
         if (look.gone) targets.drop(target);
       }

@@ -128,7 +128,7 @@ suite(`processes that make it hard ${noCompiler}`, () => {
         #include <sys/wait.h>
         #include <unistd.h>
         void parent(int round) { (void)round; usleep(2000); }
-        int main(void) { for (int i = 0; i < 60; i++) {
+        int main(void) { for (int i = 0; i < 200; i++) {
           pid_t child = i % 2 ? vfork() : fork();
           if (child == 0) { execl("/bin/true", "true", (char *)0); _exit(1); }
           parent(i); waitpid(child, 0, 0); } return 0; }`),

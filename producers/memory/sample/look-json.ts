@@ -56,7 +56,15 @@ const threadJson = (thread: SeenThread, look: LookResult): object => ({
     frameAddress: frame.frameAddress === 0 ? null : hex(frame.frameAddress),
     parameters: frame.parameters.map(parameterJson),
   })),
-  residue: [],
+  residue: (thread.residue ?? []).map((frame) => ({
+    address: hex(frame.pc),
+    function: frame.function,
+    file: frame.source === '' ? null : frame.source,
+    line: frame.line === 0 ? null : frame.line,
+    module: frame.file === '' ? null : frame.file,
+    foundBy: 'residue',
+    parameters: frame.parameters.map(parameterJson),
+  })),
 });
 
 /**

@@ -13,9 +13,13 @@ import { type ArchitectureName, HERE } from './architecture-name.js';
 import { releasedForLimit } from './descriptors.js';
 import { ended, livingThread, readStat } from './living-thread.js';
 import { pread } from './pread.js';
+import { StoppedProcess, type StoppedThread } from './ptrace.js';
+import { RESIDUE_BYTES, readResidue } from './residue.js';
 import { decodeStack } from './stack-decoder.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
 
+/** rdi, rsi, rdx, r10, r8, r9 by DWARF number. */
+const ARGUMENT_REGISTERS = [5, 4, 1, 10, 8, 9] as const;
 const PF_KTHREAD = 0x00200000;
 const BLOCK_LIMIT = 16 * 1024;
 /** Threads of one look; the others' turn comes at the next ones. */
@@ -96,6 +100,11 @@ export interface LookResult {
   readonly reopened: number;
 }
 
+export interface TargetOptions {
+  /** Look for what calls that returned have left below the stack pointer; true if absent. */
+  readonly residue?: boolean;
+}
+
 /** Functions and parameters whose values are to be read; `all` also takes what pointers of every function point at. */
 export type Watch = ReadonlySet<string> | 'all';
 
@@ -123,7 +132,10 @@ const translate = (pid: number, error: unknown): unknown => {
 };
 
 /** Opens a process for looking at it without stopping it. Throws PROCESS_GONE, PROCESS_KERNEL_THREAD, PROCESS_DENIED or PROCESS_UNSUPPORTED. */
-export const openTarget = (pid: number, watch: Watch = 'all'): Target => new Target(pid, watch);
+export const openTarget = (pid: number, watch: Watch = 'all', options: TargetOptions = {}): Target =>
+  new Target(pid, watch, options);
+
+type SeenStack = Pick<SeenThread, 'complete' | 'frames' | 'residue' | 'syscall'>;
 
 /** One process, its files kept open. Not for use from several threads. */
 export class Target {
@@ -131,10 +143,8 @@ export class Target {
   readonly startTime: string;
   readonly #watch: Watch;
   readonly #threads = new Map<number, ThreadFiles>();
-  readonly #seen = new Map<
-    number,
-    { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] }
-  >();
+  readonly #below: number;
+  readonly #seen = new Map<number, SeenStack>();
   /** The folder of threads: it stays this process's, whoever gets its number later. */
   readonly #tasks: number;
   readonly #taskFolder: string;
@@ -152,9 +162,10 @@ export class Target {
     this.#now = boottimeMicros();
   };
 
-  constructor(pid: number, watch: Watch) {
+  constructor(pid: number, watch: Watch, { residue = true }: TargetOptions) {
     this.pid = pid;
     this.#watch = watch;
+    this.#below = residue ? RESIDUE_BYTES : 0;
     const stat = readStat(`/proc/${pid}`);
     if (stat === null) throw gone(pid);
     if ((stat.flags & PF_KTHREAD) !== 0)
@@ -221,7 +232,7 @@ export class Target {
 
   #adopt(tid: number): ThreadFiles {
     try {
-      const files = new ThreadFiles(this.#taskFolder, tid);
+      const files = new ThreadFiles(this.#taskFolder, tid, this.#below);
       this.#threads.set(tid, files);
       return files;
     } catch (error) {
@@ -331,8 +342,7 @@ export class Target {
       over = livingThread(this.pid) === null || readStat(`/proc/${this.pid}`)?.startTime !== this.startTime;
     const took = process.hrtime(began);
     return {
-      pid: this.pid,
-      startTime: this.startTime,
+      ...this.#about,
       from,
       at: boottimeMicros(),
       replaced,
@@ -341,9 +351,71 @@ export class Target {
       threads: over ? [] : threads,
       micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
       bytesRead,
+      reopened: releasedForLimit() - reopened,
+    };
+  }
+
+  /**
+   * Holds the process still for the length of one look: every thread is sampled, with all its registers. Waits of the process
+   * may end with EINTR. Only where a user or a policy has allowed it. Throws PROCESS_DENIED, PROCESS_GONE or PROCESS_UNSUPPORTED.
+   */
+  lookStopped(): LookResult {
+    const from = boottimeMicros();
+    const began = process.hrtime();
+    const stopped = new StoppedProcess(this.pid, this.#taskFolder);
+    try {
+      const at = boottimeMicros();
+      let bytesRead = 0;
+      this.#refresh();
+      const threads = stopped.threads.map((thread): SeenThread => {
+        const files = this.#threads.get(thread.tid) ?? this.#tryAdopt(thread.tid);
+        const bytes = this.#memory(thread.sp, this.#room(thread.sp));
+        bytesRead += bytes.length;
+        const counters = files?.count() ?? { runTime: 0, slices: -1 };
+        // What was kept of the last look is of another moment.
+        files?.forget();
+        this.#seen.delete(thread.tid);
+        const { complete, frames } = decodeStack(this.#image, this.#watch, { ...thread, bytes }, this.#memory);
+        const name = files?.name ?? '';
+        const syscall = stoppedSyscall(thread);
+        return {
+          tid: thread.tid,
+          name,
+          at,
+          outcome: 'sampled',
+          ...counters,
+          complete,
+          asBefore: false,
+          syscall,
+          frames,
+        };
+      });
+      this.#listed = 0;
+      const took = process.hrtime(began);
+      return {
+        ...this.#about,
+        from,
+        at: boottimeMicros(),
+        threads,
+        micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
+        bytesRead,
+        stopped: true,
+      };
+    } finally {
+      stopped.resume();
+    }
+  }
+
+  get #about(): Omit<LookResult, 'from' | 'at' | 'threads' | 'micros' | 'bytesRead'> {
+    return {
+      pid: this.pid,
+      startTime: this.startTime,
+      replaced: false,
+      gone: false,
+      refused: '',
       runtime: this.#image.runtime,
       architecture: HERE,
-      reopened: releasedForLimit() - reopened,
+      reopened: 0,
     };
   }
 
@@ -402,10 +474,16 @@ export class Target {
     const before = this.#seen.get(tid);
     if (outcome === 'unchanged' && before !== undefined)
       return { ...head, outcome: 'sampled', asBefore: true, ...before };
-    const seen = files !== null && outcome === 'sampled' ? this.#decode(files) : null;
+    let seen = files !== null && outcome === 'sampled' ? this.#decode(files) : null;
+    // What was met for the first time took long to read, and the thread went on meanwhile: it is known by now.
+    if (seen === null && files !== null && outcome === 'sampled') {
+      files.forget();
+      seen = files.look(this.#mem, this.#room, this.#instant) === 'sampled' ? this.#decode(files) : null;
+    }
     if (seen !== null) {
       this.#seen.set(tid, seen);
-      return { ...head, outcome: 'sampled', asBefore: false, ...seen };
+      const { runTime, slices } = files!.counters;
+      return { ...head, at: this.#now, runTime, slices, outcome: 'sampled', asBefore: false, ...seen };
     }
     this.#seen.delete(tid);
     files?.forget();
@@ -414,9 +492,7 @@ export class Target {
   }
 
   /** The frames of a valid look; null if the thread went on while more of it was read. */
-  #decode(
-    files: ThreadFiles,
-  ): { complete: boolean; frames: readonly SeenFrame[]; syscall: SeenThread['syscall'] } | null {
+  #decode(files: ThreadFiles): SeenStack | null {
     const { sp, pc, syscall } = files.registers;
     if (this.#image.mapping(pc) === null) this.#refresh();
     const stack = { pc, sp, bytes: files.block };
@@ -424,7 +500,8 @@ export class Target {
     // The next look reads at once what this one needed in the end.
     if (extended) files.wanted = BLOCK_LIMIT;
     if (more && !this.#still(files)) return null;
-    return { complete, frames, syscall: { number: syscall, arguments: syscallArguments(files.line) } };
+    const residue = readResidue(this.#image, this.#watch, sp, files.below, this.#memory);
+    return { complete, frames, residue, syscall: { number: syscall, arguments: syscallArguments(files.line) } };
   }
 
   #still(files: ThreadFiles): boolean {
@@ -463,3 +540,10 @@ export class Target {
     this.#threads.clear();
   }
 }
+
+/** The arguments of a system call are in registers as long as it has not returned. */
+const stoppedSyscall = ({ syscall, registers }: StoppedThread): SeenThread['syscall'] => ({
+  number: syscall,
+  arguments:
+    syscall < 0 ? [] : ARGUMENT_REGISTERS.map((register) => `0x${(registers.get(register) ?? 0n).toString(16)}`),
+});

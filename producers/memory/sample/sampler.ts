@@ -209,7 +209,7 @@ export class Sampler {
     }
     this.#settle(subject, started);
     if (planned.why !== 'none') this.#late[planned.why].add(started - planned.at);
-    const look = subject.target.look();
+    const look = this.#clearLook(subject);
     subject.group.controller.spent(look.micros);
     this.#spent.micros += look.micros;
     if (look.gone) {
@@ -223,6 +223,19 @@ export class Sampler {
     subject.refused = look.refused !== '';
     subject.last = look.from;
     this.#observe(subject, look);
+  }
+
+  /** A look; where it is not clear and the policy allows it, one at the process held still. */
+  #clearLook({ target, request }: Subject): LookResult {
+    const look = target.look();
+    const unclear = look.threads.some(({ outcome }) => outcome === 'running' || outcome === 'torn');
+    if (!request.mayStop || !unclear || look.gone || look.replaced || look.refused !== '') return look;
+    try {
+      return target.lookStopped();
+    } catch (error) {
+      if (isAttestreamError(error)) return look;
+      throw error;
+    }
   }
 
   #observe({ group, name }: Subject, look: LookResult): void {

@@ -16,6 +16,8 @@ export interface ThreadStack {
   readonly pc: number;
   readonly sp: number;
   readonly bytes: Buffer;
+  /** Registers by DWARF number, of a thread that is stopped; elsewhere none but these two is known. */
+  readonly registers?: ReadonlyMap<number, bigint>;
 }
 
 export interface DecodedStack {
@@ -29,6 +31,21 @@ export interface DecodedStack {
   readonly more: boolean;
 }
 
+/** Where registers of a stopped thread lie for those who ask for the address of a value: no program has memory there. */
+const REGISTERS = 2 ** 52;
+
+const registerBlock = (
+  registers: ReadonlyMap<number, bigint> = new Map(),
+): { readonly block: StackBlock; readonly slots: ReadonlyMap<number, number> } => {
+  const bytes = Buffer.alloc(registers.size * 8);
+  const slots = new Map<number, number>();
+  for (const [register, value] of registers) {
+    bytes.writeBigUInt64LE(value, slots.size * 8);
+    slots.set(register, REGISTERS + slots.size * 8);
+  }
+  return { block: { address: REGISTERS, bytes }, slots };
+};
+
 /** Frames and values of one thread, of a live process or of a capture. */
 export const decodeStack = (
   image: ProcessImage,
@@ -37,7 +54,9 @@ export const decodeStack = (
   readMemory: ReadMemory,
 ): DecodedStack => {
   // Deep stacks, and the other stack where a signal handler runs on one of its own: a bounded piece around an address.
+  const registers = registerBlock(thread.registers);
   const moreStack = (address: number): StackBlock | null => {
+    if (address >= REGISTERS) return registers.block;
     const mapping = image.mapping(address);
     if (mapping === null) return null;
     const start = Math.max(mapping.start, address - STACK_BELOW);
@@ -45,7 +64,7 @@ export const decodeStack = (
     return bytes.length === 0 ? null : { address: start, bytes };
   };
   const stack = new StackMemory({ address: thread.sp, bytes: thread.bytes }, moreStack);
-  const unwound = unwind(image, thread.pc, thread.sp, stack);
+  const unwound = unwind(image, thread.pc, thread.sp, stack, registers.slots);
   let more = stack.extended;
   const memory = (address: number, length: number): Buffer => {
     const near = stack.bytes(address, length);

@@ -42,13 +42,17 @@ export class ThreadFiles implements Holder {
   #space = Buffer.alloc(0);
   /** The last valid look's block begins at SP; empty if there is no memory there. */
   block = Buffer.alloc(0);
+  /** What lay right below SP then. */
+  below = Buffer.alloc(0);
+  readonly #belowWanted: number;
   /** Bytes that the next block should have. */
   wanted = 4096;
   bytesRead = 0;
 
-  /** `tasks` is the process's folder of threads, of a kind that no later process can take the place of. Throws the errors of open(2). */
-  constructor(tasks: string, tid: number) {
+  /** `tasks` is the process's folder of threads, of a kind that no later process can take the place of; `below` bytes under SP are read too. Throws the errors of open(2). */
+  constructor(tasks: string, tid: number, below = 0) {
     this.tid = tid;
+    this.#belowWanted = below;
     this.#folder = `${tasks}/${tid}`;
     this.#open();
     try {
@@ -158,20 +162,41 @@ export class ThreadFiles implements Holder {
 
   /** False if the memory belongs to a program that is no more. A stack pointer into nowhere gives an empty block. */
   #readBlock(mem: number, size: number): boolean {
-    if (this.#space.length < size) this.#space = Buffer.alloc(size);
+    const { sp } = this.registers;
+    const most = this.#belowWanted + size;
+    if (this.#space.length < most) this.#space = Buffer.alloc(most);
+    // One read of both; of the block alone where the stack's memory does not reach so far down.
+    let below = size > 0 ? Math.min(this.#belowWanted, sp) : 0;
     let got = 0;
-    if (size > 0)
+    while (size > 0)
       try {
-        got = pread(mem, this.#space, size, this.registers.sp);
+        got = pread(mem, this.#space, below + size, sp - below);
+        if (got > below || below === 0) break;
+        below = 0;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
-        this.block = this.#space.subarray(0, 0);
-        return true;
+        if (below === 0) {
+          this.#take(0, 0);
+          return true;
+        }
+        below = 0;
       }
     this.bytesRead += got;
-    if (this.block.length !== got || this.block.buffer !== this.#space.buffer)
-      this.block = this.#space.subarray(0, got);
+    this.#take(below, got);
     return got > 0 || size === 0;
+  }
+
+  #take(below: number, got: number): void {
+    if (this.below.length === below && this.block.length === got - below && this.block.buffer === this.#space.buffer)
+      return;
+    this.below = this.#space.subarray(0, below);
+    this.block = this.#space.subarray(below, got);
+  }
+
+  /** The counters as they are now. */
+  count(): { readonly runTime: number; readonly slices: number } {
+    if (this.#schedstat < 0) return { runTime: 0, slices: -1 };
+    return parseSchedstat(lines.stat, this.#read(this.#schedstat, lines.stat));
   }
 
   /** True if the thread stands as at the last valid look. */

@@ -67,11 +67,17 @@ class Walk {
   };
 }
 
-/** Follows a thread's stack outwards from SP and PC; no other register is known at the start. */
-export const unwind = (image: CodeImage, pc: number, sp: number, stack: StackMemory): Unwound => {
+/** Follows a thread's stack outwards from SP and PC; other registers are known at the start only where `slots` tells their addresses. */
+export const unwind = (
+  image: CodeImage,
+  pc: number,
+  sp: number,
+  stack: StackMemory,
+  slots: ReadonlyMap<number, number> = NO_SLOTS,
+): Unwound => {
   const walk = new Walk(image, stack, true);
   const frames: StackFrame[] = [];
-  let at: Position = { pc, sp, exact: true, slots: NO_SLOTS, foundBy: 'syscall' };
+  let at: Position = { pc, sp, exact: true, slots, foundBy: 'syscall' };
   let scanned = 0;
   for (;;) {
     const code = codeAt(image, at.pc, at.exact);

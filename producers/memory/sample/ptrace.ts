@@ -1,0 +1,147 @@
+import { readdirSync } from 'node:fs';
+import koffi from 'koffi';
+import { AttestreamError } from '../../../schemas/errors.js';
+import { readStat } from './living-thread.js';
+
+const PTRACE_SEIZE = 0x4206;
+const PTRACE_INTERRUPT = 0x4207;
+const PTRACE_GETREGSET = 0x4204;
+const PTRACE_DETACH = 17;
+const NT_PRSTATUS = 1;
+const WALL_NOHANG = 0x40000001;
+const EPERM = 1;
+const EACCES = 13;
+
+/** ms for all threads to stop: a thread inside the kernel that cannot be interrupted is let go. */
+const PATIENCE_MS = 200;
+const MAX_ROUNDS = 8;
+const MAX_THREADS = 4096;
+
+/** Places of the kernel's `user_regs_struct` by DWARF number. */
+const X86_64: readonly number[] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0];
+const X86_64_PC = 16;
+const X86_64_SP = 19;
+const X86_64_ORIG_RAX = 15;
+
+/** A thread that stands still, and all its registers. */
+export interface StoppedThread {
+  readonly tid: number;
+  readonly pc: number;
+  readonly sp: number;
+  /** By DWARF number. */
+  readonly registers: ReadonlyMap<number, bigint>;
+  /** Number of the system call that the stop interrupted; -1 outside of one. */
+  readonly syscall: number;
+}
+
+interface Calls {
+  ptrace(request: number, pid: number, address: number, data: number | bigint): number;
+  waitpid(pid: number, status: Buffer, options: number): number;
+}
+
+let loaded: Calls | null | undefined;
+
+const calls = (): Calls => {
+  if (loaded === undefined)
+    try {
+      const library = koffi.load(null);
+      loaded = {
+        ptrace: library.func('long ptrace(long request, long pid, long address, int64_t data)') as Calls['ptrace'],
+        waitpid: library.func('int waitpid(int pid, _Out_ void *status, int options)') as Calls['waitpid'],
+      };
+    } catch {
+      loaded = null;
+    }
+  if (loaded === null || process.arch !== 'x64')
+    throw new AttestreamError('PROCESS_UNSUPPORTED', 'processes cannot be stopped on this machine');
+  return loaded;
+};
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * A process held still by ptrace: SEIZE and INTERRUPT for every thread, which no signal tells it of. It costs the process what
+ * any stop costs: waits that take no restart (`epoll_wait`, `recv` with a time-out, `nanosleep` …) return EINTR.
+ */
+export class StoppedProcess {
+  readonly #tasks: string;
+  readonly #signals = new Map<number, number>();
+  readonly threads: readonly StoppedThread[];
+
+  /** `tasks`: the folder of its threads. Throws PROCESS_DENIED, PROCESS_GONE or PROCESS_UNSUPPORTED. */
+  constructor(pid: number, tasks: string) {
+    const { ptrace } = calls();
+    this.#tasks = tasks;
+    try {
+      // Threads may be made while others are being stopped: until a round finds no new one.
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const fresh = readdirSync(tasks)
+          .map(Number)
+          .filter((tid) => !this.#signals.has(tid));
+        if (fresh.length === 0 || this.#signals.size + fresh.length > MAX_THREADS) break;
+        for (const tid of fresh) {
+          if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
+            const code = koffi.errno();
+            if (code === EPERM || code === EACCES)
+              throw new AttestreamError(
+                'PROCESS_DENIED',
+                `process ${pid} may not be stopped: another debugger holds it, or CAP_SYS_PTRACE is missing`,
+              );
+            continue;
+          }
+          this.#signals.set(tid, 0);
+          ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+        }
+        this.#await(fresh.filter((tid) => this.#signals.has(tid)));
+      }
+      this.threads = [...this.#signals.keys()].map(readRegisters).filter((thread) => thread !== null);
+      if (this.threads.length === 0) throw new AttestreamError('PROCESS_GONE', `there is no process ${pid}`);
+    } catch (error) {
+      this.resume();
+      throw error;
+    }
+  }
+
+  /** Waits until the threads stand; a signal that was about to be delivered is kept for later. */
+  #await(tids: readonly number[]): void {
+    const { waitpid } = calls();
+    const end = performance.now() + PATIENCE_MS;
+    const status = Buffer.alloc(4);
+    let left = tids;
+    while (left.length > 0 && performance.now() < end) {
+      left = left.filter((tid) => {
+        if (waitpid(tid, status, WALL_NOHANG) === tid) {
+          const value = status.readInt32LE(0);
+          if ((value & 0xff) === 0x7f && value >> 16 === 0) this.#signals.set(tid, (value >> 8) & 0xff);
+          return false;
+        }
+        // The stop of a child of this very process may have been taken by Node.
+        return readStat(`${this.#tasks}/${tid}`)?.state !== 't';
+      });
+      if (left.length > 0) Atomics.wait(pause, 0, 0, 0.05);
+    }
+  }
+
+  /** Lets every thread go on. */
+  resume(): void {
+    const { ptrace } = calls();
+    for (const [tid, signal] of this.#signals) ptrace(PTRACE_DETACH, tid, 0, signal);
+    this.#signals.clear();
+  }
+}
+
+const readRegisters = (tid: number): StoppedThread | null => {
+  const bytes = Buffer.alloc(27 * 8);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(koffi.address(bytes), 0);
+  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
+  if (calls().ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, koffi.address(vector)) < 0) return null;
+  const at = (place: number): bigint => bytes.readBigUInt64LE(place * 8);
+  return {
+    tid,
+    pc: Number(at(X86_64_PC)),
+    sp: Number(at(X86_64_SP)),
+    registers: new Map(X86_64.map((place, register) => [register, at(place)])),
+    syscall: Number(bytes.readBigInt64LE(X86_64_ORIG_RAX * 8)),
+  };
+};
