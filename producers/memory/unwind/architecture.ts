@@ -34,6 +34,12 @@ export interface Architecture {
   stubSlot(code: Buffer, vaddr: number): number | null;
   /** Relocation types that bind a slot to a function's name. */
   readonly slotRelocations: ReadonlySet<number>;
+  /** Relocation type of a pointer into the file itself. */
+  readonly relativeRelocation: number;
+  /** The address that the instruction at `at`, whose own one is `vaddr`, takes of code or data nearby; null if it takes none. */
+  takesAddress(code: Buffer, at: number, vaddr: number): number | null;
+  /** The instruction at `at` only fills the space between functions. */
+  padding(code: Buffer, at: number): boolean;
   readonly entryState: FlowState;
   /** What the instruction at `at` does; see stack-flow.ts. */
   readonly step: ReadState;

@@ -94,7 +94,7 @@ const accessOf = (w: number): Access | null => {
 
 const accessed = (state: FlowState, access: Access): FlowState => {
   let { depth, fpDepth } = state;
-  const from = access.base === SP ? depth : access.base === X29 ? fpDepth : null;
+  const from = access.base === SP ? (state.slack === 0 ? depth : null) : access.base === X29 ? fpDepth : null;
   let saved: Map<number, number | null> | null = null;
   access.registers.forEach((register, i) => {
     if (!kept(register)) return;
@@ -111,7 +111,7 @@ const accessed = (state: FlowState, access: Access): FlowState => {
     }
   });
   if (access.base === SP && access.writeback !== 0 && depth !== null) depth -= access.writeback;
-  return saved === null && depth === state.depth ? state : { depth, fpDepth, saved: saved ?? state.saved };
+  return saved === null && depth === state.depth ? state : { ...state, depth, fpDepth, saved: saved ?? state.saved };
 };
 
 /** add and sub with an immediate, and whatever else writes SP or the frame pointer. */
@@ -124,7 +124,8 @@ const arithmetic = (state: FlowState, w: number): FlowState => {
     const by = ((w >>> 30) & 1) === 1 ? value : -value;
     const base = from === SP ? state.depth : from === X29 ? state.fpDepth : null;
     const depth = base === null || w >>> 31 === 0 ? null : base + by;
-    return to === SP ? { ...state, depth } : { ...state, fpDepth: depth };
+    if (to === X29) return { ...state, fpDepth: from === SP && state.slack !== 0 ? null : depth };
+    return { ...state, depth, slack: from === SP ? state.slack : 0 };
   }
   // add/sub with an extended register, and/orr/eor with an immediate, and addvl/addpl are what can write SP
   const writesSp =
@@ -132,6 +133,8 @@ const arithmetic = (state: FlowState, w: number): FlowState => {
     ((w & 0x3fe00000) >>> 0 === 0x0b200000 ||
       ((w & 0x1f800000) >>> 0 === 0x12000000 && (w & 0x60000000) >>> 0 !== 0x60000000) ||
       (w & 0xffa0f800) >>> 0 === 0x04205000);
+  // sub sp, sp, xN: room of a size that only the run tells
+  if ((w & 0xffe003ff) >>> 0 === 0xcb2003ff) return { ...state, slack: Number.POSITIVE_INFINITY };
   if (writesSp) return { ...state, depth: null };
   // Other instructions with x29 as their result take it as a plain register.
   const plain =
@@ -178,3 +181,19 @@ export const returnsFromSignal = (code: Buffer): boolean => word(code, 0) === X8
 /** mov x8, #93; svc #0: exit, a few instructions behind */
 export const endsThread = (code: Buffer): boolean =>
   [0, 4, 8].some((at) => word(code, at) === X8_IS_93 && word(code, at + 4) === SVC);
+
+/** adr xN, or adrp xN and add xN, xN, #offset right behind it */
+export const takesAddress = (code: Buffer, at: number, vaddr: number): number | null => {
+  const first = word(code, at);
+  const kind = (first & 0x9f000000) >>> 0;
+  const by = signedField(first, 5, 19) * 4 + ((first >>> 29) & 3);
+  if (kind === 0x10000000) return vaddr + by;
+  if (kind !== 0x90000000) return null;
+  const second = word(code, at + 4);
+  const register = first & 31;
+  const added = (second & 0xffc00000) >>> 0 === 0x91000000 && ((second >>> 5) & 31) === register;
+  return added ? vaddr - (vaddr % 4096) + by * 4096 + ((second >>> 10) & 0xfff) : null;
+};
+
+/** nop, and zeros */
+export const padding = (code: Buffer, at: number): boolean => [0, 0xd503201f].includes(word(code, at));

@@ -4,6 +4,7 @@ import type { CallSite } from './call-site.js';
 
 const R_AARCH64_GLOB_DAT = 1025;
 const R_AARCH64_JUMP_SLOT = 1026;
+const R_AARCH64_RELATIVE = 1027;
 
 /** `struct rt_sigframe` at SP within the trampoline: siginfo 128, uc_mcontext at 176 of the ucontext, x0 8 bytes into it. */
 const SIGNAL_AT = 128 + 176 + 8;
@@ -37,6 +38,9 @@ export const ARM64: Architecture = {
   longestCall: 4,
   stubSlot: instructions.stubSlot,
   slotRelocations: new Set([R_AARCH64_GLOB_DAT, R_AARCH64_JUMP_SLOT]),
-  entryState: { depth: 0, fpDepth: null, saved: new Map() },
+  relativeRelocation: R_AARCH64_RELATIVE,
+  takesAddress: instructions.takesAddress,
+  padding: instructions.padding,
+  entryState: { depth: 0, slack: 0, fpDepth: null, saved: new Map() },
   step: instructions.step,
 };

@@ -50,7 +50,15 @@ export const linkStep = (
 
 const aligned = (sp: number): number => sp + ((8 - (sp % 8)) % 8);
 
-/** The caller of a function whose frame nothing sizes: the only slot that holds a return address behind a call to exactly it and leads to the root. */
+const throughPointer = (image: CodeImage, returnAddress: number): boolean => {
+  const place = returnPlace(image, returnAddress);
+  return place?.module.calls.endingAt(place.vaddr)?.kind === 'indirect';
+};
+
+/**
+ * The caller of a function whose frame nothing sizes: of all slots with a return address behind a call that can have been to it, the
+ * only one from which the stack goes on to its root. Calls through pointers count where anything points to the function.
+ */
 export const callSiteStep = (
   image: CodeImage,
   stack: StackMemory,
@@ -58,26 +66,24 @@ export const callSiteStep = (
   code: CodeAt,
   trial: Trial,
 ): Step | null => {
-  const { architecture, symbol } = code;
+  const { architecture } = code;
   const range = code.range();
   if (architecture.linkRegister || range === null) return null;
   const flow = codeOf(code.place.module).flow(range, code.lookup + (at.exact ? 0 : 1), !at.exact);
   const rules =
     code.row ?? (flow === null ? null : rulesOfFlow(flow, architecture.returnRegister, architecture.linkRegister));
+  const pointed = codeOf(code.place.module).mayBePointedTo(range.start);
   const candidates = function* (): Generator<Step> {
-    for (let slot = aligned(at.sp), n = 0; n < MAX_SEARCH && stack.holds(slot); slot += 8, n++) {
-      const place = returnPlace(image, stack.word(slot));
-      if (place === null) continue;
-      const target = place.module.calls.endingAt(place.vaddr);
-      if (target === null || target.kind === 'indirect') continue;
-      const exact =
-        target.kind === 'name'
-          ? (symbol?.names.includes(target.name) ?? false)
-          : place.module === code.place.module && target.vaddr === range.start;
-      if (!exact) continue;
+    // Where the frame's least size is known, and how much more it may be, only that stretch is searched.
+    const least = flow?.depth == null ? 8 : Math.max(8, flow.depth);
+    const most = flow?.depth == null ? Number.POSITIVE_INFINITY : flow.depth + flow.slack;
+    const last = Math.min(at.sp + most - 8, at.sp + MAX_SEARCH * 8);
+    for (let slot = aligned(at.sp + least - 8); slot <= last && stack.holds(slot); slot += 8) {
       const told = rules ?? { registers: new Map(), returnRegister: architecture.returnRegister };
       const step = stepTo(image, stack, at, code, slot + 8, told, 'call-site');
-      if (isStep(step) && step.returnAddress === stack.word(slot)) yield step;
+      if (!isStep(step) || step.interrupted || step.returnAddress !== stack.word(slot)) continue;
+      if (!pointed && throughPointer(image, step.returnAddress)) continue;
+      yield step;
     }
   };
   return onlyOne(candidates(), trial);

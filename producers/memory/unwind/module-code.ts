@@ -3,13 +3,15 @@ import type { FunctionSymbol } from '../elf/symbols.js';
 import type { Module } from '../locate/module.js';
 import type { Architecture } from './architecture.js';
 import { architectureOf } from './architectures.js';
-import { functionStarts, nearestStart } from './function-starts.js';
+import { type FunctionStarts, functionStarts, nearestStart } from './function-starts.js';
 import { doesNotReturn } from './no-return.js';
 import { type FlowState, type FlowStep, stackStateAt } from './stack-flow.js';
 
 /** Larger functions are not followed instruction by instruction. */
 const MAX_FUNCTION = 256 * 1024;
 const MAX_KNOWN = 16_384;
+/** Bytes beyond a function's end that decoding its last instruction may want. */
+const LOOK_AHEAD = 16;
 /** Functions visited when asking whether one can have become another by jumps. */
 const MAX_CHAIN = 32;
 
@@ -34,7 +36,7 @@ export class ModuleCode {
   readonly architecture: Architecture | null;
   readonly #flows = new Map<number, FlowState | null>();
   readonly #leaving = new Map<number, Leaving>();
-  #starts: Float64Array | undefined;
+  #starts: FunctionStarts | undefined;
 
   constructor(module: Module) {
     this.#module = module;
@@ -47,9 +49,24 @@ export class ModuleCode {
     if (symbol !== null) return { start: symbol.start, size: symbol.size, told: 'symbol' };
     const row = this.#module.cfi.at(vaddr);
     if (row !== null) return { start: row.start, size: row.size, told: 'cfi' };
-    this.#starts ??= functionStarts(this.#module.elf, this.architecture);
-    const found = nearestStart(this.#starts, vaddr);
+    const found = nearestStart(this.#functions().starts, vaddr);
     return found === null || found.size > MAX_FUNCTION ? null : { ...found, told: 'calls' };
+  }
+
+  #functions(): FunctionStarts {
+    this.#starts ??= functionStarts(this.#module.elf, this.architecture);
+    return this.#starts;
+  }
+
+  /** Something in the file points to the function that begins there. */
+  pointedTo(start: number): boolean {
+    return this.#functions().pointedTo.has(start);
+  }
+
+  /** False only if it is certain that no call through a pointer reaches the function that begins there. */
+  mayBePointedTo(start: number): boolean {
+    const { pointedTo, whole } = this.#functions();
+    return !whole || pointedTo.has(start);
   }
 
   /**
@@ -69,14 +86,26 @@ export class ModuleCode {
   #follow(range: CodeRange, vaddr: number, called: boolean): FlowState | null {
     const { architecture } = this;
     if (architecture === null || range.size > MAX_FUNCTION) return null;
-    const code = bytesAt(this.#module.elf, range.start, range.size);
+    const code = bytesAt(this.#module.elf, range.start, range.size + LOOK_AHEAD);
     const { calls, symbols } = this.#module;
-    return stackStateAt(code, vaddr - range.start, called, architecture.entryState, architecture.step, (target) => {
-      const callee = calls.target(range.start + target);
-      const names =
-        callee.kind === 'name' ? [callee.name] : callee.kind === 'address' ? symbols.covering(callee.vaddr)?.names : [];
-      return !(names ?? []).some(doesNotReturn);
-    });
+    return stackStateAt(
+      code,
+      Math.min(range.size, code.length),
+      vaddr - range.start,
+      called,
+      architecture.entryState,
+      architecture.step,
+      (target) => {
+        const callee = calls.target(range.start + target);
+        const names =
+          callee.kind === 'name'
+            ? [callee.name]
+            : callee.kind === 'address'
+              ? symbols.covering(callee.vaddr)?.names
+              : [];
+        return !(names ?? []).some(doesNotReturn);
+      },
+    );
   }
 
   /**
@@ -89,7 +118,7 @@ export class ModuleCode {
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       if (seen.has(at)) continue;
       seen.add(at);
-      if (seen.size > MAX_CHAIN) return true;
+      if (seen.size > MAX_CHAIN) return range?.told !== 'calls';
       if (range !== null && inside(range, at)) return true;
       const callee = this.#module.calls.target(at);
       if (callee.kind === 'name') {
@@ -98,7 +127,8 @@ export class ModuleCode {
         continue;
       }
       const leaving = this.#leavingOf(at);
-      if (leaving.anywhere) return true;
+      // Where only calls told that there is a function, another one that nothing told may lie in it: then a guess is not enough.
+      if (leaving.anywhere && range?.told !== 'calls') return true;
       open.push(...leaving.to);
     }
     return false;
@@ -118,14 +148,14 @@ export class ModuleCode {
     const { architecture } = this;
     const unknown: Leaving = { to: [], anywhere: true };
     if (architecture === null || range === null || range.start !== start || range.size > MAX_FUNCTION) return unknown;
-    const code = bytesAt(this.#module.elf, start, range.size);
+    const code = bytesAt(this.#module.elf, start, range.size + LOOK_AHEAD);
     const to = new Set<number>();
     // One after the other, as they lie there: jumps are all that matters.
-    for (let at = 0; at < code.length; ) {
+    for (let at = 0; at < Math.min(range.size, code.length); ) {
       const told: FlowStep = architecture.step(code, at, architecture.entryState);
       if (told.flow === 'jump' || told.flow === 'branch') {
         if (told.target === -1) return unknown;
-        if (told.target < 0 || told.target >= code.length) to.add(start + told.target);
+        if (told.target < 0 || told.target >= range.size) to.add(start + told.target);
       }
       at += Math.max(1, told.length);
       if (to.size > MAX_CHAIN) return unknown;

@@ -4,8 +4,10 @@ const MAX_SEEDS = 256;
 
 /** How a function has moved SP when it reaches one of its instructions. Depths are bytes up to its frame address. */
 export interface FlowState {
-  /** From SP; null if it cannot be told (alloca, alignment, paths that disagree). */
+  /** From SP, at least; null if nothing can be told (paths that disagree). */
   readonly depth: number | null;
+  /** What may come on top: 0 if the depth is exact, a few bytes behind an alignment, any number behind alloca (Infinity). */
+  readonly slack: number;
   /** From the frame pointer, where the function keeps one. */
   readonly fpDepth: number | null;
   /** Slots that hold the caller's registers, by DWARF number; null: some path saved it and another did not. */
@@ -34,6 +36,7 @@ const sameSaved = (a: FlowState['saved'], b: FlowState['saved']): boolean => {
 /** What holds whichever path was taken; `a` itself if `b` adds no doubt. */
 const joined = (a: FlowState, b: FlowState): FlowState => {
   const depth = a.depth === b.depth ? a.depth : null;
+  const slack = Math.max(a.slack, b.slack);
   const fpDepth = a.fpDepth === b.fpDepth ? a.fpDepth : null;
   let saved = a.saved;
   if (!sameSaved(a.saved, b.saved)) {
@@ -43,17 +46,19 @@ const joined = (a: FlowState, b: FlowState): FlowState => {
       if (b.saved.get(register) !== a.saved.get(register)) both.set(register, null);
     if (!sameSaved(a.saved, both)) saved = both;
   }
-  return depth === a.depth && fpDepth === a.fpDepth && saved === a.saved ? a : { depth, fpDepth, saved };
+  const asBefore = depth === a.depth && slack === a.slack && fpDepth === a.fpDepth && saved === a.saved;
+  return asBefore ? a : { depth, slack, fpDepth, saved };
 };
 
 /**
  * Follows a function from its first instruction along every path, and what each does to SP, and gives the state at `offset`:
  * before the instruction there, or with `called` while the call that ends there goes on. Null if no path reaches it.
- * `code` ends with the function. `returns` tells for the offset of a call's target whether that call comes back. Code that
+ * The function has `size` bytes of `code`, which may go on: decoders want to see a little more. `returns` tells for the offset of a call's target whether that call comes back. Code that
  * only a jump through a table can reach is entered with the state at such jumps.
  */
 export const stackStateAt = (
   code: Buffer,
+  size: number,
   offset: number,
   called: boolean,
   entry: FlowState,
@@ -68,7 +73,7 @@ export const stackStateAt = (
   let during: FlowState | null = null;
   const found = (): FlowState | null => (called ? during : (states.get(offset) ?? null));
   const reach = (at: number, state: FlowState): void => {
-    if (at < 0 || at > code.length) return;
+    if (at < 0 || at > size) return;
     const known = states.get(at);
     const now = known === undefined ? state : joined(known, state);
     if (now === known) return;
@@ -90,7 +95,7 @@ export const stackStateAt = (
     if (told.flow === 'call' && at + told.length === offset)
       during = during === null ? told.state : joined(during, told.state);
     // A jump with the frame still up leads into a table of this function; with it taken down, into another function.
-    if (told.flow === 'jump' && told.target === -1 && told.state.depth !== entry.depth)
+    if (told.flow === 'jump' && told.target === -1 && (told.state.depth !== entry.depth || told.state.slack !== 0))
       table = table === undefined ? told.state : table === null ? null : joined(table, told.state);
     if (told.flow === 'branch' || told.flow === 'jump') reach(told.target, told.state);
     if (told.flow === 'jump' || (told.flow === 'call' && told.target !== -1 && !returns(told.target))) continue;

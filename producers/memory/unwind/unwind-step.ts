@@ -127,7 +127,7 @@ const flowStep = (image: CodeImage, stack: StackMemory, at: Position, code: Code
   const rules = row ?? rulesOfFlow(flow, architecture.returnRegister, architecture.linkRegister);
   const fpSlot = flow.fpDepth === null ? undefined : at.slots.get(architecture.framePointer);
   const byRecord = fpSlot === undefined ? null : stack.word(fpSlot) + flow.fpDepth!;
-  const byDepth = flow.depth === null ? null : at.sp + flow.depth;
+  const byDepth = flow.depth === null || flow.slack !== 0 ? null : at.sp + flow.depth;
   if (byRecord !== null && byDepth !== null && byRecord !== byDepth) return null;
   if (byRecord !== null) return stepTo(image, stack, at, code, byRecord, rules, 'frame-record');
   return byDepth === null ? null : stepTo(image, stack, at, code, byDepth, rules, 'prologue');
@@ -181,8 +181,11 @@ export const follows = (image: CodeImage, returnAddress: number, code: CodeAt): 
   if (place === null) return null;
   const target = place.module.calls.endingAt(place.vaddr);
   if (target === null) return returnsFromSignal(place, code.architecture) ? true : null;
-  if (target.kind !== 'address') return false;
   const { symbol } = code;
+  if (target.kind !== 'address') {
+    const range = code.symbol === null && code.row === null ? code.range() : null;
+    return range?.told !== 'calls' || codeOf(code.place.module).pointedTo(range.start) ? false : null;
+  }
   if (place.module === code.place.module) {
     if (symbol !== null && target.vaddr === symbol.start) return false;
     return codeOf(place.module).becomes(target.vaddr, code.range(), symbol) ? false : null;

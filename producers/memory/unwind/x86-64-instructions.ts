@@ -4,8 +4,11 @@ export interface Instruction {
   flow: 'next' | 'call' | 'branch' | 'jump' | 'end';
   /** Offset of a branch's or jump's target in the code; -1 if it is not told. */
   target: number;
-  /** push/pop and add/sub by `by` bytes (positive: SP falls); others follow the frame pointer or lose track. */
-  sp: 'keep' | 'move' | 'from-bp' | 'lost';
+  /**
+   * push/pop and add/sub by `by` bytes (positive: SP falls); `falls` by a number that is not told, at most `by` (0: any);
+   * others follow the frame pointer or lose track.
+   */
+  sp: 'keep' | 'move' | 'from-bp' | 'falls' | 'lost';
   by: number;
   /** mov rbp,rsp, or rbp taken back by leave. */
   bp: 'keep' | 'set' | 'leave';
@@ -80,7 +83,15 @@ const describe = (code: Buffer, start: number, told: Instruction): boolean => {
   for (let prefixes = 0; prefixes < 8; prefixes++, at++) {
     const byte = code[at];
     if (byte === 0x66) narrow = true;
-    else if (byte === 0xf2 || byte === 0xf3 || byte === 0x2e || byte === 0x36 || byte === 0x3e || byte === 0x26)
+    else if (
+      byte === 0xf0 ||
+      byte === 0xf2 ||
+      byte === 0xf3 ||
+      byte === 0x2e ||
+      byte === 0x36 ||
+      byte === 0x3e ||
+      byte === 0x26
+    )
       continue;
     else if (byte !== 0x64 && byte !== 0x65 && byte !== 0x67) break;
   }
@@ -209,11 +220,15 @@ const operandEffect = (
     const kind = (modrm >> 3) & 7;
     if (kind === 5) move(told, value);
     else if (kind === 0) move(told, -value);
-    else if (kind !== 7) told.sp = 'lost';
+    else if (kind === 4 && value < 0) {
+      // and with ...11110000: what the alignment takes away
+      told.sp = 'falls';
+      told.by = -value - 1;
+    } else if (kind !== 7) told.sp = 'lost';
   } else if (op === 0x8b && reg === RSP) told.sp = 'lost';
   else if (op < 0x38) {
     const to = (op & 2) !== 0 ? reg : mod === 3 ? rm : -1;
-    if (to === RSP) told.sp = 'lost';
+    if (to === RSP) told.sp = (op & 0x38) === 0x28 ? 'falls' : 'lost';
   } else if (op === 0x87 && mod === 3 && (rm === RSP || reg === RSP)) told.sp = 'lost';
   return true;
 };

@@ -13,13 +13,14 @@ const CALLEE_SAVED: ReadonlySet<number> = new Set([RBX, RBP, 12, 13, 14, 15]);
 
 const R_X86_64_GLOB_DAT = 6;
 const R_X86_64_JUMP_SLOT = 7;
+const R_X86_64_RELATIVE = 8;
 
 /** `struct ucontext` at SP within the trampoline: uc_mcontext begins with r8 at byte 40. */
 const SIGNAL_REGISTERS = [8, 9, 10, 11, 12, 13, 14, 15, 5, 4, RBP, RBX, 1, 0, 2, RSP];
 const SIGNAL_AT = 40;
 
 const ENDBR64 = 0xfa1e0ff3;
-const ENTRY_STATE: FlowState = { depth: 8, fpDepth: null, saved: new Map() };
+const ENTRY_STATE: FlowState = { depth: 8, slack: 0, fpDepth: null, saved: new Map() };
 
 /** Length of an indirect call, its ModRM.mod, and whether a SIB byte follows. */
 const INDIRECT: readonly (readonly [number, number, boolean])[] = [
@@ -70,8 +71,29 @@ const endsThread = (code: Buffer): boolean => {
   return before.endsWith('\xb8\x3c\0\0\0') || before.endsWith('\xb0\x3c');
 };
 
-const saving = (saved: FlowState['saved'], register: number, depth: number): FlowState['saved'] =>
-  saved.has(register) || !CALLEE_SAVED.has(register) ? saved : new Map(saved).set(register, depth);
+/** lea disp(%rip), register; mov $address, register in programs that are not moved */
+const takesAddress = (code: Buffer, at: number, vaddr: number): number | null => {
+  if (at + 7 > code.length) return null;
+  const [first, second, third] = [code[at]!, code[at + 1]!, code[at + 2]!];
+  if ((first & 0xf8) === 0x48 && second === 0x8d && (third & 0xc7) === 0x05)
+    return vaddr + 7 + code.readInt32LE(at + 3);
+  if ((first & 0xf8) === 0x48 && second === 0xc7 && (third & 0xf8) === 0xc0) return code.readInt32LE(at + 3);
+  if ((first & 0xf8) === 0xb8) return code.readUInt32LE(at + 1);
+  return first === 0x41 && (second & 0xf8) === 0xb8 ? code.readUInt32LE(at + 2) : null;
+};
+
+/** nop of any length, int3, and zeros */
+const padding = (code: Buffer, from: number): boolean => {
+  let at = from;
+  while (at - from < 12 && (code[at] === 0x66 || code[at] === 0x2e || code[at] === 0xf3)) at++;
+  return code[at] === 0x90 || code[at] === 0xcc || code[at] === 0 || (code[at] === 0x0f && code[at + 1] === 0x1f);
+};
+
+const saving = (state: FlowState, register: number, depth: number): FlowState['saved'] => {
+  const { saved, slack } = state;
+  if (saved.has(register) || !CALLEE_SAVED.has(register)) return saved;
+  return new Map(saved).set(register, slack === 0 ? depth : null);
+};
 
 const without = (saved: FlowState['saved'], register: number): FlowState['saved'] => {
   if (!saved.has(register)) return saved;
@@ -86,27 +108,30 @@ const moved = (state: FlowState, told: Instruction): FlowState => {
   if (depth === null) return state;
   const at = depth - told.slot;
   const register = DWARF[told.store >= 0 ? told.store : told.load]!;
-  if (told.store >= 0) return { ...state, saved: saving(saved, register, at) };
-  if (saved.get(register) !== at) return state;
+  if (told.store >= 0) return { ...state, saved: saving(state, register, at) };
+  if (state.slack !== 0 || saved.get(register) !== at) return state;
   return { ...state, fpDepth: register === RBP ? null : state.fpDepth, saved: without(saved, register) };
 };
 
 const after = (state: FlowState, told: Instruction): FlowState => {
   if (told.store >= 0 || told.load >= 0) return moved(state, told);
   if (told.sp === 'keep' && told.bp === 'keep') return state;
-  let { depth, fpDepth, saved } = state;
+  let { depth, slack, fpDepth, saved } = state;
   if (told.pop >= 0) saved = without(saved, DWARF[told.pop]!);
   if (told.pop === 5) fpDepth = null;
   if (told.sp === 'move') depth = depth === null ? null : depth + told.by;
-  else if (told.sp === 'from-bp') depth = fpDepth === null ? null : fpDepth + told.by;
+  else if (told.sp === 'from-bp') {
+    depth = fpDepth === null ? null : fpDepth + told.by;
+    slack = 0;
+  } else if (told.sp === 'falls') slack += told.by === 0 ? Number.POSITIVE_INFINITY : told.by;
   else if (told.sp === 'lost') depth = null;
-  if (told.push >= 0 && depth !== null) saved = saving(saved, DWARF[told.push]!, depth);
-  if (told.bp === 'set') fpDepth = depth;
+  if (told.push >= 0 && depth !== null) saved = saving({ ...state, slack, saved }, DWARF[told.push]!, depth);
+  if (told.bp === 'set') fpDepth = slack === 0 ? depth : null;
   else if (told.bp === 'leave') {
     fpDepth = null;
     saved = without(saved, RBP);
   }
-  return { depth, fpDepth, saved };
+  return { depth, slack, fpDepth, saved };
 };
 
 const step = (code: Buffer, at: number, state: FlowState): FlowStep => {
@@ -132,6 +157,9 @@ export const X86_64: Architecture = {
   longestCall: 7,
   stubSlot,
   slotRelocations: new Set([R_X86_64_GLOB_DAT, R_X86_64_JUMP_SLOT]),
+  relativeRelocation: R_X86_64_RELATIVE,
+  takesAddress,
+  padding,
   entryState: ENTRY_STATE,
   step,
 };

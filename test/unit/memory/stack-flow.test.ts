@@ -9,21 +9,22 @@ const RBX = 3;
 const RBP = 6;
 
 const at = (bytes: Buffer, offset: number, called = false): FlowState | null =>
-  stackStateAt(bytes, offset, called, X86_64.entryState, X86_64.step);
+  stackStateAt(bytes, bytes.length, offset, called, X86_64.entryState, X86_64.step);
 
 test('a frame pointer, kept registers and locals add up', () => {
   // push rbp; mov rbp,rsp; push rbx; sub rsp,0x28; call +0
   const bytes = code('55 4889e5 53 4883ec28 e800000000');
   expect(at(bytes, 14)).toEqual({
     depth: 8 + 8 + 8 + 0x28,
+    slack: 0,
     fpDepth: 16,
     saved: new Map([
       [RBP, 16],
       [RBX, 24],
     ]),
   });
-  expect(at(bytes, 1)).toEqual({ depth: 16, fpDepth: null, saved: new Map([[RBP, 16]]) });
-  expect(at(bytes, 0)).toEqual({ depth: 8, fpDepth: null, saved: new Map() });
+  expect(at(bytes, 1)).toEqual({ depth: 16, slack: 0, fpDepth: null, saved: new Map([[RBP, 16]]) });
+  expect(at(bytes, 0)).toEqual({ depth: 8, slack: 0, fpDepth: null, saved: new Map() });
 });
 
 test('paths that meet with equal depth agree', () => {
@@ -44,17 +45,18 @@ test('code that no path reaches decides nothing', () => {
 test('SP out of hand leaves the frame pointer alone to tell', () => {
   // push rbp; mov rbp,rsp; sub rsp,rax; call
   expect(at(code('55 4889e5 4829c4 e800000000'), 12)).toEqual({
-    depth: null,
+    depth: 24 - 8,
+    slack: Number.POSITIVE_INFINITY,
     fpDepth: 16,
     saved: new Map([[RBP, 16]]),
   });
-  // and rsp,-16 likewise
-  expect(at(code('55 4889e5 4883e4f0 e800000000'), 13)?.depth).toBeNull();
+  // and rsp,-16 takes up to 15 bytes
+  expect(at(code('55 4889e5 4883e4f0 e800000000'), 13)).toMatchObject({ depth: 16, slack: 15, fpDepth: 16 });
 });
 
 test('leave and lea take SP back from the frame pointer', () => {
   // push rbp; mov rbp,rsp; sub rsp,rax; leave; nop
-  expect(at(code('55 4889e5 4829c4 c9'), 8)).toEqual({ depth: 8, fpDepth: null, saved: new Map() });
+  expect(at(code('55 4889e5 4829c4 c9'), 8)).toEqual({ depth: 8, slack: 0, fpDepth: null, saved: new Map() });
   // push rbp; mov rbp,rsp; sub rsp,rax; lea rsp,[rbp-0x10]
   expect(at(code('55 4889e5 4829c4 488d65f0'), 11)?.depth).toBe(32);
 });
@@ -73,7 +75,7 @@ test('a path that cannot come here does not matter', () => {
 test('a register that one path saved and another did not is not known', () => {
   // test edi,edi; je +7; push rbx; jmp +5; sub rsp,8 (4 bytes, then nop); call
   const bytes = code('85ff 7403 53 eb05 4883ec08 90 e800000000');
-  expect(at(bytes, 17)).toEqual({ depth: 16, fpDepth: null, saved: new Map([[RBX, null]]) });
+  expect(at(bytes, 17)).toEqual({ depth: 16, slack: 0, fpDepth: null, saved: new Map([[RBX, null]]) });
 });
 
 test('registers kept by mov are found, and given back by mov', () => {
@@ -92,8 +94,8 @@ test('a call that does not return does not lead on', () => {
   // sub rsp,8; test edi,edi; je +6; push rax; call X (never returns); call
   const bytes = code('4883ec08 85ff 7406 50 e810000000 e800000000');
   const returns = (target: number): boolean => target !== 14 + 0x10;
-  expect(stackStateAt(bytes, 19, true, X86_64.entryState, X86_64.step, returns)?.depth).toBe(16);
+  expect(stackStateAt(bytes, bytes.length, 19, true, X86_64.entryState, X86_64.step, returns)?.depth).toBe(16);
   expect(at(bytes, 19, true)?.depth).toBeNull();
   // While it goes on its own state counts.
-  expect(stackStateAt(bytes, 14, true, X86_64.entryState, X86_64.step, returns)?.depth).toBe(24);
+  expect(stackStateAt(bytes, bytes.length, 14, true, X86_64.entryState, X86_64.step, returns)?.depth).toBe(24);
 });
