@@ -14,7 +14,12 @@ import { runAgent } from '../../producers/agent.js';
 import { startSwtpm } from '../../producers/attestation/emulator/local-swtpm.js';
 import { manufactureTpm } from '../../producers/attestation/emulator/manufacture.js';
 import { enrol } from '../../producers/attestation/enrol.js';
-import { ekCertificates, makePlatform, type PlatformOptions } from '../../producers/attestation/platform.js';
+import {
+  ekCertificates,
+  makePlatform,
+  type PlatformOptions,
+  readPlatform,
+} from '../../producers/attestation/platform.js';
 import { tpmOver } from '../../producers/attestation/tpm/tpm.js';
 import { openTransport } from '../../producers/attestation/transport/open-transport.js';
 import { EventStream } from '../../producers/stream/event-stream.js';
@@ -22,6 +27,7 @@ import { encodeRecord } from '../../schemas/codec.js';
 import { decodeCore } from '../../schemas/evidence/core.js';
 import type { RecordName } from '../../schemas/records.js';
 import { pinnedKeys, signRecord } from '../../schemas/signed.js';
+import { partitionOf } from '../../schemas/topics.js';
 import { parseAttest } from '../../schemas/tpm/attest.js';
 import { looseHandles, type TestTpm, testTpm, withSwtpm } from '../support/swtpm.js';
 import { temporaryFolder } from '../support/tmp.js';
@@ -55,12 +61,15 @@ withSwtpm('a host with a TPM', () => {
   const running: Promise<void>[] = [];
   let tpm: TestTpm;
   let keys: PlatformOptions;
+  /** The first host's. */
+  let partition: number;
 
   const verifiers = pinnedKeys([verifier, other]);
   beforeAll(async () => {
     tpm = await testTpm(folder);
     keys = { tpm: await tpm.open() };
-    for (const topic of ['measurements', 'memory']) await log.createTopic(topic, 1);
+    partition = partitionOf((await readPlatform(keys)).host, 2);
+    for (const topic of ['measurements', 'memory']) await log.createTopic(topic, 2);
     const roots = [...readCertificates(readFileSync(tpm.rootCertificate))];
     const intermediates = [...readCertificates(readFileSync(tpm.issuerCertificate))];
     running.push(
@@ -154,7 +163,7 @@ withSwtpm('a host with a TPM', () => {
       },
     });
     running.push(done);
-    const first = (await firstOf(log, 0, 'Evidence')).record;
+    const first = (await firstOf(log, partition, 'Evidence')).record;
     expect(decodeCore(first.core)).toMatchObject({ host, nI0: 0, nB0: 0 });
     expect(first.certify?.leaves).toHaveLength(1);
     expect(parseAttest(first.quote.attest).quote?.selection).toEqual([
@@ -162,22 +171,23 @@ withSwtpm('a host with a TPM', () => {
       { hash: 'sha1', pcrs: [10] },
     ]);
     expect(first.pcrHints).toHaveLength(4);
-    const second = (await firstOf(log, 0, 'Evidence', ({ seq }) => seq > first.seq)).record;
+    const second = (await firstOf(log, partition, 'Evidence', ({ seq }) => seq > first.seq)).record;
     expect(second.certify).toBeNull();
     expect(second.aik2Public).toEqual(first.aik2Public);
     // Another verifier joins: a new session, for both.
     const both = new AbortController();
     const joined = runOther(both.signal);
     const merged = (
-      await firstOf(log, 0, 'Evidence', ({ seq, certify }) => seq > second.seq && certify?.leaves.length === 2)
+      await firstOf(log, partition, 'Evidence', ({ seq, certify }) => seq > second.seq && certify?.leaves.length === 2)
     ).record;
     expect(merged.aik2Public).not.toEqual(first.aik2Public);
     both.abort();
     await joined;
     await tpm.powerCycle('power-loss');
     const reset = parseAttest(merged.quote.attest).resetCount;
-    const after = (await firstOf(log, 0, 'Evidence', ({ quote }) => parseAttest(quote.attest).resetCount > reset))
-      .record;
+    const after = (
+      await firstOf(log, partition, 'Evidence', ({ quote }) => parseAttest(quote.attest).resetCount > reset)
+    ).record;
     expect(after.certify).not.toBeNull();
     expect(after.aik2Public).not.toEqual(merged.aik2Public);
     agent.abort();
@@ -200,7 +210,7 @@ withSwtpm('a host with a TPM', () => {
         },
         other,
       );
-      await log.append({ topic: 'measurements', partition: 0 }, [
+      await log.append({ topic: 'measurements', partition }, [
         { key: null, schema: log.schemas.current('Tick'), value: encodeRecord('Tick', tick) },
       ]);
       await new Promise((resolve) => setTimeout(resolve, TICK / 1000));

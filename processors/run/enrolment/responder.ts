@@ -76,7 +76,7 @@ export class EnrolmentResponder {
   readonly #revoked = new Set<string>();
   /** The newest request of each host that is not enrolled by it yet. */
   readonly #open = new Map<string, Open>();
-  readonly #challenges = new Map<string, EnrolChallenge>();
+  readonly #challenges = new Map<string, Pick<EnrolChallenge, 'requestId' | 'commitment' | 'expires'>>();
   /** Newest own tick in each partition. */
   readonly #ticks = new Map<number, number>();
   #challengeNumber = 0;
@@ -190,6 +190,8 @@ export class EnrolmentResponder {
       expires: (this.#ticks.get(partition) ?? -1) + this.#options.patience,
       issued: Date.now() * 1000,
     };
+    // Known before the log shows it: what stands in another partition must not lead to a second one.
+    this.#challenges.set(host, record);
     return { name: 'EnrolChallenge', partition, host, record };
   }
 
