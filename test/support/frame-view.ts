@@ -12,6 +12,7 @@ export const frameView = (elf: Elf, vaddr: number, more: Partial<FrameView> = {}
   cfa: 0x7fff_0000_1000,
   innermost: false,
   machine: 'x86-64',
+  names: [],
   caller: null,
   register: () => null,
   ...more,

@@ -17,8 +17,11 @@ const seen = (image: ProcessImage, capture: Capture, thread: CapturedThread, wat
     return { ...head, outcome: thread.line.startsWith('running') ? 'running' : 'torn', ...nothing };
   const { pc, sp } = registers;
   const bytes = capture.image.memory(sp, BLOCK);
-  const { frames, complete } = decodeStack(image, watch, { pc, sp, bytes }, (from, length) =>
-    capture.image.memory(from, length),
+  const { frames, complete } = decodeStack(
+    image,
+    watch,
+    { pc, sp, bytes, passed: () => syscallArguments(thread.line) },
+    (from, length) => capture.image.memory(from, length),
   );
   const syscall = { number: registers.syscall, arguments: syscallArguments(thread.line) };
   return { ...head, outcome: 'sampled', complete, syscall, frames };

@@ -1,15 +1,15 @@
 import { bytesAt } from '../elf/elf.js';
 import { AT, TAG } from './constants.js';
 import { frameEvaluation } from './evaluation.js';
-import { evaluate } from './expression.js';
+import { evaluate, type Placed } from './expression.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
-import { type CompiledFunction, compiledFrom, functionAt } from './functions.js';
+import { type CompiledFunction, functionAt } from './functions.js';
 import { OP } from './operations.js';
-import { blockOf, chainOf, type Die, flagOf, holderOf, referenceOf, stringOf } from './unit.js';
+import { enteredAt, linkedName, returnOf, routeTo, type TailCall } from './tail-calls.js';
+import { blockOf, chainOf, type Die, flagOf, referenceOf } from './unit.js';
 
 /** Calls gone back for one value. */
 const MAX_DEPTH = 24;
-const MAX_TAIL_CALLS = 64;
 
 /** Which parameter of a call is meant: one passed in a register, or one that the callee's debug information names. */
 export type Passed =
@@ -28,39 +28,84 @@ export const passedValue = (
   depth: number,
 ): bigint | string => {
   if (depth >= MAX_DEPTH) return 'passed on through too many calls';
+  const entered = entryOf(frame, fn, memory, depth);
+  if (typeof entered === 'string') return entered;
+  const { call, from, calling } = entered;
+  for (const parameter of call.unit.children(call)) {
+    if (parameter.tag !== TAG.callSiteParameter && parameter.tag !== TAG.gnuCallSiteParameter) continue;
+    const value = expressionOf(parameter, passed);
+    if (value === undefined) continue;
+    if (value === null) return UNTOLD;
+    return valueOfPlaced(evaluate(value, frameEvaluation(from, calling, memory, depth + 1)), from);
+  }
+  return UNTOLD;
+};
+
+const UNTOLD = 'the caller does not tell what it passed';
+
+/** An expression of a call tells a value, whether or not it says so. */
+const valueOfPlaced = (placed: Placed, from: FrameView): bigint | string => {
+  switch (placed.kind) {
+    case 'value':
+    case 'memory':
+      return placed.bits;
+    case 'register':
+      return from.register(placed.register) ?? `register ${placed.register} is not known in the caller`;
+    case 'none':
+      return placed.why;
+    default:
+      return 'passed in a way that is not followed';
+  }
+};
+
+/** The call that entered a function, and the frame that made it. */
+interface Entry {
+  readonly call: Die;
+  readonly from: FrameView;
+  readonly calling: CompiledFunction;
+}
+
+/** Entries of frames that are gone: functions that left by a tail call. */
+const entriesOfGone = new WeakMap<FrameView, Entry>();
+
+const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
+  const gone = entriesOfGone.get(frame);
+  if (gone !== undefined) return gone;
   const { caller } = frame;
   if (caller === null || frame.cfa === null) return 'the caller is not certain';
   const unit = caller.module.info?.unitOf(caller.vaddr)?.full;
   const calling = unit === undefined ? null : functionAt(unit, caller.vaddr);
   if (calling === null) return 'the caller has no debug information';
   const call = calling.calls.get(caller.pcVaddr);
-  if (call === undefined) return 'the caller does not tell what it passed';
-  const evaluation = frameEvaluation(caller, calling, memory, depth + 1);
-  const doubt = doubtOf(frame, fn, caller, call, (expression) => {
-    const placed = evaluate(expression, evaluation);
-    // A call's target is a value, whether or not the expression says so.
-    return placed.kind === 'memory'
-      ? placed.bits
-      : placed.kind === 'value'
-        ? placed.bits
-        : placed.kind === 'register'
-          ? caller.register(placed.register)
-          : null;
-  });
-  if (doubt !== '') return doubt;
-  for (const parameter of call.unit.children(call)) {
-    if (parameter.tag !== TAG.callSiteParameter && parameter.tag !== TAG.gnuCallSiteParameter) continue;
-    const value = expressionOf(parameter, passed);
-    if (value === undefined) continue;
-    if (value === null) return 'the caller does not tell what it passed';
-    const placed = evaluate(value, evaluation);
-    if (placed.kind === 'value') return placed.bits;
-    if (placed.kind === 'memory') return placed.bits;
-    if (placed.kind === 'register')
-      return caller.register(placed.register) ?? `register ${placed.register} is not known in the caller`;
-    return placed.kind === 'none' ? placed.why : 'passed in a way that is not followed';
+  if (call === undefined) return UNTOLD;
+  let route = routeOf(frame, fn, caller, call);
+  if (route === 'by address') {
+    const expression = blockOf(call, AT.callTarget) ?? blockOf(call, AT.gnuCallSiteTarget);
+    if (expression === null) return UNCERTAIN;
+    const target = valueOfPlaced(evaluate(expression, frameEvaluation(caller, calling, memory, depth + 1)), caller);
+    if (typeof target === 'string') return UNCERTAIN;
+    const vaddr = Number(target) - frame.bias;
+    const called = vaddr === fn.entry ? fn : enteredAt(frame.module, vaddr);
+    route = called === null ? UNCERTAIN : routeTo(frame.module, called, fn);
   }
-  return 'the caller does not tell what it passed';
+  if (typeof route === 'string') return route;
+  let entry: Entry = { call, from: caller, calling };
+  for (const link of route) {
+    const at = returnOf(link.call);
+    const from: FrameView = {
+      ...frame,
+      vaddr: at - 1,
+      pcVaddr: at,
+      cfa: null,
+      innermost: false,
+      caller: null,
+      // What it left by has taken its frame and its registers away.
+      register: () => null,
+    };
+    entriesOfGone.set(from, entry);
+    entry = { call: link.call, from, calling: link.fn };
+  }
+  return entry;
 };
 
 /** The expression for a wanted value; undefined if the parameter is another one, null if it says nothing of the value. */
@@ -89,46 +134,39 @@ const dereferenced = (expression: Buffer): number | null => {
   return plain || (rest.length === 2 && rest[0] === OP.derefSize) ? op - OP.breg0 : null;
 };
 
-/** Why the call may not be what entered the function with its present arguments; '' if there is no doubt. */
-const doubtOf = (
-  frame: FrameView,
-  fn: CompiledFunction,
-  caller: FrameView,
-  call: Die,
-  target: (expression: Buffer) => bigint | null,
-): string => {
-  let kept = doubts.get(fn);
-  if (kept === undefined) {
-    kept = new WeakMap();
-    doubts.set(fn, kept);
-  }
-  let doubt = kept.get(call);
-  if (doubt === undefined) {
-    doubt = settledDoubt(frame, fn, caller, call);
-    kept.set(call, doubt);
-  }
-  if (doubt !== null) return doubt;
-  const expression = blockOf(call, AT.callTarget) ?? blockOf(call, AT.gnuCallSiteTarget);
-  const address = expression === null ? null : target(expression);
-  return address === null || Number(address) !== fn.entry + frame.bias ? UNCERTAIN : '';
-};
-
 const UNCERTAIN = 'it is not certain which function was called';
 
-/** Doubts about a call and what it entered, as far as they are the same at every look. */
-const doubts = new WeakMap<CompiledFunction, WeakMap<Die, string | null>>();
+/** Functions that a call went through by tail calls before the one that is on the stack; none where it was called itself. */
+type Route = readonly TailCall[];
 
-/** Null if it depends on the address that the call took from a register or from memory. */
-const settledDoubt = (frame: FrameView, fn: CompiledFunction, caller: FrameView, call: Die): string | null => {
-  if (callsItself(fn)) return 'the function may have called itself with other arguments';
+const routes = new WeakMap<CompiledFunction, WeakMap<Die, Route | string>>();
+
+/** How the call came to the function, as far as it is the same at every look; a text says why that is not certain. */
+const routeOf = (frame: FrameView, fn: CompiledFunction, caller: FrameView, call: Die): Route | string => {
+  let kept = routes.get(fn);
+  if (kept === undefined) {
+    kept = new WeakMap();
+    routes.set(fn, kept);
+  }
+  let route = kept.get(call);
+  if (route === undefined) {
+    route = findRoute(frame, fn, caller, call);
+    kept.set(call, route);
+  }
+  return route;
+};
+
+const findRoute = (frame: FrameView, fn: CompiledFunction, caller: FrameView, call: Die): Route | string => {
   const direct = directTarget(caller);
-  if (direct === fn.entry + frame.bias) return '';
+  if (direct === fn.entry + frame.bias) return routeTo(frame.module, fn, fn);
   const origin = referenceOf(call, AT.callOrigin) ?? referenceOf(call, AT.abstractOrigin);
-  if (direct === null && origin === null) return null;
+  if (direct === null && origin === null) return 'by address';
+  if (direct !== null && caller.module === frame.module) {
+    const called = enteredAt(frame.module, direct - caller.bias);
+    if (called !== null) return routeTo(frame.module, called, fn);
+  }
   // A call through a stub of the linker, or through its table: then the name must do.
-  if (direct !== null && caller.module === frame.module && isEntry(frame, direct - caller.bias))
-    return 'reached by a tail call';
-  return origin !== null && sameFunction(origin, fn) ? '' : UNCERTAIN;
+  return origin !== null && sameFunction(origin, fn, frame.names) ? routeTo(frame.module, fn, fn) : UNCERTAIN;
 };
 
 /** The run-time address that the call before a frame's pc goes to; null if it is not a direct call. */
@@ -144,55 +182,12 @@ const directTarget = (caller: FrameView): number | null => {
   return code.length === 5 && code[0] === 0xe8 ? caller.pcVaddr + code.readInt32LE(1) + caller.bias : null;
 };
 
-const isEntry = (frame: FrameView, vaddr: number): boolean => {
-  const unit = frame.module.info?.unitOf(vaddr)?.full;
-  return unit !== undefined && functionAt(unit, vaddr)?.entry === vaddr;
-};
-
-const nameOf = (chain: readonly Die[], ...names: number[]): string => {
-  for (const name of names) {
-    const holder = holderOf(chain, name);
-    if (holder !== null) return stringOf(holder, name);
-  }
-  return '';
-};
-
-/** The function that a call names is the one that was compiled as `fn`. */
-const sameFunction = (origin: Die, fn: CompiledFunction): boolean => {
+/** The function that a call names is the one that was compiled as `fn`, whose symbols are `names`. */
+const sameFunction = (origin: Die, fn: CompiledFunction, names: readonly string[]): boolean => {
   const chain = chainOf(origin);
   if (chain.some((die) => fn.chain.includes(die))) return true;
   // A declaration in another unit: only a name that the linker resolved ties it to this function.
-  const external = fn.chain.some((die) => flagOf(die, AT.external)) && chain.some((die) => flagOf(die, AT.external));
-  const name = nameOf(chain, AT.linkageName, AT.mipsLinkageName, AT.name);
-  return external && name !== '' && name === nameOf(fn.chain, AT.linkageName, AT.mipsLinkageName, AT.name);
-};
-
-const selfCalling = new WeakMap<CompiledFunction, boolean>();
-
-/** By a chain of tail calls: they keep the return address, but not the arguments. True also where that cannot be excluded. */
-const callsItself = (fn: CompiledFunction): boolean => {
-  const known = selfCalling.get(fn);
-  if (known !== undefined) return known;
-  const answer = followTailCalls(fn);
-  selfCalling.set(fn, answer);
-  return answer;
-};
-
-const followTailCalls = (fn: CompiledFunction): boolean => {
-  const seen = new Set<CompiledFunction>([fn]);
-  const work: CompiledFunction[] = [fn];
-  for (let n = 0; ; n++) {
-    const at = work.pop();
-    if (at === undefined) return false;
-    if (n >= MAX_TAIL_CALLS || !at.tailCallsTold) return true;
-    for (const call of at.tailCalls) {
-      const origin = referenceOf(call, AT.callOrigin) ?? referenceOf(call, AT.abstractOrigin);
-      const called = origin === null ? null : compiledFrom(origin);
-      if (called === null || called === fn) return true;
-      if (!seen.has(called)) {
-        seen.add(called);
-        work.push(called);
-      }
-    }
-  }
+  const name = linkedName(chain);
+  const own = fn.chain.some((die) => flagOf(die, AT.external)) ? linkedName(fn.chain) : '';
+  return chain.some((die) => flagOf(die, AT.external)) && name !== '' && (name === own || names.includes(name));
 };

@@ -19,6 +19,8 @@ export type Placed =
   /** `bits` in the low bytes. */
   | { readonly kind: 'value'; readonly bits: bigint; readonly type: NumberType | null }
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
+  /** A pointer to an object that is nowhere in memory: `target` is the section offset of the object's entry. */
+  | { readonly kind: 'implicit-pointer'; readonly target: number; readonly offset: number }
   | { readonly kind: 'pieces'; readonly pieces: readonly Piece[] }
   | { readonly kind: 'none'; readonly why: string };
 
@@ -46,6 +48,14 @@ export interface Evaluation {
   passedValue(parameter: number): bigint | string;
 }
 
+/** `regval_type`: a register and what it holds, as an expression of the register alone and the unit offset of the type. */
+const typedRegister = (expression: Buffer): { readonly register: Buffer; readonly type: number } | null => {
+  if (expression[0] !== OP.regvalType && expression[0] !== OP.gnuRegvalType) return null;
+  const code = new Cursor(expression, 1, expression.length, 'DWARF_INVALID');
+  const register = code.uleb();
+  return register > 31 ? null : { register: Buffer.from([OP.reg0 + register]), type: code.uleb() };
+};
+
 const none = (why: string): Placed => ({ kind: 'none', why });
 
 interface Operand {
@@ -53,7 +63,10 @@ interface Operand {
   readonly type: NumberType | null;
 }
 
-class Stopped extends Error {}
+/** No error: an unknown register is usual, and an error's trace of calls would cost more than the expression. */
+class Stopped {
+  constructor(readonly why: string) {}
+}
 
 const stop = (why: string): never => {
   throw new Stopped(why);
@@ -64,6 +77,7 @@ export const evaluate = (expression: Buffer, evaluation: Evaluation, initial: bi
   try {
     return run(expression, evaluation, initial);
   } catch (error) {
+    if (error instanceof Stopped) return none(error.why);
     // Damaged expressions stop the reader with an error of its own.
     return none(error instanceof Error ? error.message : String(error));
   }
@@ -292,7 +306,12 @@ const run = (expression: Buffer, evaluation: Evaluation, initial: bigint | null)
           break;
         case OP.entryValue:
         case OP.gnuEntryValue:
-          push(given(evaluation.entryValue(take(code.uleb()))));
+          {
+            const inner = take(code.uleb());
+            const typed = typedRegister(inner);
+            if (typed === null) push(given(evaluation.entryValue(inner)));
+            else push(given(evaluation.entryValue(typed.register)), numberType(typed.type));
+          }
           break;
         case OP.gnuParameterRef:
           push(given(evaluation.passedValue(code.u32())));
@@ -318,9 +337,11 @@ const run = (expression: Buffer, evaluation: Evaluation, initial: bigint | null)
         }
         case OP.implicitPointer:
         case OP.gnuImplicitPointer:
-          found = none('points at what the compiler has optimised away');
-          code.skip(unit.header.version < 3 ? 8 : unit.header.offsetSize);
-          code.sleb();
+          found = {
+            kind: 'implicit-pointer',
+            target: unit.header.offsetSize === 8 ? code.u64() : code.u32(),
+            offset: code.sleb(),
+          };
           break;
         case OP.formTlsAddress:
         case OP.gnuPushTlsAddress:

@@ -24,6 +24,8 @@ export interface FrameView {
   /** No call is under way: the pc itself is where the frame stands. */
   readonly innermost: boolean;
   readonly machine: 'x86-64' | 'arm64';
+  /** What symbols call the function. */
+  readonly names: readonly string[];
   /** The frame that called this one, if that is certain. */
   readonly caller: FrameView | null;
   /** A register's value in this frame by its DWARF number; null if not known. */

@@ -25,6 +25,8 @@ export const collect = (
   switch (placed.kind) {
     case 'none':
       return missing(placed.why);
+    case 'implicit-pointer':
+      return missing('points at what the compiler has optimised away');
     case 'memory': {
       const bytes = memory(placed.address, size);
       return bytes.length < size ? missing('outside of the memory that can be read') : whole(bytes);

@@ -8,22 +8,40 @@ import type { StackFrame } from '../unwind/stack-frame.js';
 import type { StackMemory } from '../unwind/stack-memory.js';
 import type { SeenFrame, Watch } from './look.js';
 
-/** The frames of one stack as debug information tells them: functions, lines, values, and what was inlined. */
+/** The registers, by DWARF number, that hold a system call's arguments, which the kernel leaves as they are. */
+const SYSCALL_REGISTERS: Readonly<Record<FrameView['machine'], readonly number[]>> = {
+  'x86-64': [5, 4, 1, 10, 8, 9],
+  arm64: [0, 1, 2, 3, 4, 5],
+};
+
+/**
+ * The frames of one stack as debug information tells them: functions, lines, values, and what was inlined. `passed`: arguments of the
+ * system call that the innermost frame waits in.
+ */
 export const describeFrames = (
   frames: readonly StackFrame[],
   watch: Watch,
   stack: StackMemory,
   memory: MemoryReader,
+  passed: (() => readonly string[]) | null = null,
 ): SeenFrame[] => {
   const seen: SeenFrame[] = [];
   const views: (FrameView | null)[] = new Array(frames.length);
   // The caller's view first: a frame's values may need it.
-  for (let i = frames.length - 1; i >= 0; i--) views[i] = viewOf(frames[i]!, views[i + 1] ?? null, stack);
+  for (let i = frames.length - 1; i >= 0; i--)
+    views[i] = viewOf(frames[i]!, views[i + 1] ?? null, stack, i === 0 ? passed : null);
   for (let i = 0; i < frames.length; i++) tell(frames[i]!, views[i] ?? null, watch, memory, seen);
   return seen;
 };
 
-const viewOf = (frame: StackFrame, next: FrameView | null, stack: StackMemory): FrameView | null => {
+const NO_NAMES: readonly string[] = [];
+
+const viewOf = (
+  frame: StackFrame,
+  next: FrameView | null,
+  stack: StackMemory,
+  passed: (() => readonly string[]) | null,
+): FrameView | null => {
   const { place } = frame;
   const architecture = place === null ? null : architectureOf(place.module.elf.machine);
   if (place === null || architecture === null) return null;
@@ -38,12 +56,18 @@ const viewOf = (frame: StackFrame, next: FrameView | null, stack: StackMemory): 
     cfa,
     innermost: frame.lookup === frame.pc,
     machine: architecture.name,
+    names: frame.symbol?.names ?? NO_NAMES,
     // Behind an uncertain frame no caller is certain.
     caller: cfa === null ? null : next,
     register(number) {
       if (number === architecture.stackPointer) return frame.foundBy === 'scan' ? null : BigInt(frame.sp);
       const slot = frame.registerSlots.get(number);
       if (slot !== undefined) return stack.value(slot, 8);
+      if (passed !== null) {
+        const at = SYSCALL_REGISTERS[architecture.name].indexOf(number);
+        const value = at < 0 ? undefined : passed()[at];
+        if (value !== undefined) return BigInt(value);
+      }
       if (number !== architecture.framePointer || cfa === null) return null;
       // Where the frame's extent is told by its frame pointer, the extent tells the frame pointer.
       const rule = module.cfi.at(lookup)?.cfa;

@@ -495,7 +495,7 @@ export class Target {
   #decode(files: ThreadFiles): SeenStack | null {
     const { sp, pc, syscall } = files.registers;
     if (this.#image.mapping(pc) === null) this.#refresh();
-    const stack = { pc, sp, bytes: files.block };
+    const stack = { pc, sp, bytes: files.block, passed: () => syscallArguments(files.line) };
     const { complete, frames, extended, more } = decodeStack(this.#image, this.#watch, stack, this.#memory);
     // The next look reads at once what this one needed in the end.
     if (extended) files.wanted = BLOCK_LIMIT;

@@ -18,6 +18,8 @@ export interface ThreadStack {
   readonly bytes: Buffer;
   /** Registers by DWARF number, of a thread that is stopped; elsewhere none but these two is known. */
   readonly registers?: ReadonlyMap<number, bigint>;
+  /** Arguments of the system call that it waits in, `0x…`; none outside of one. */
+  readonly passed?: () => readonly string[];
 }
 
 export interface DecodedStack {
@@ -72,6 +74,6 @@ export const decodeStack = (
     more = true;
     return readMemory(address, length);
   };
-  const frames = describeFrames(unwound.frames, watch, stack, memory);
+  const frames = describeFrames(unwound.frames, watch, stack, memory, thread.passed ?? null);
   return { frames, complete: unwound.complete, extended: stack.extended, more };
 };
