@@ -3,8 +3,10 @@ import { migrate } from '../../infra/clickhouse/migrate.js';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { runController } from '../../processors/run/controller.js';
 import { runRuntimeProcessor } from '../../processors/run/runtime-processor.js';
+import { runStartupProcessor } from '../../processors/run/startup-processor.js';
 import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError } from '../../schemas/errors.js';
+import type { Policy } from '../../schemas/policy/policy.js';
 import { pinnedKeys } from '../../schemas/signed.js';
 import { didYouMean } from '../../schemas/suggest.js';
 import { selectionFromText, selectionText } from '../../schemas/tpm/selection.js';
@@ -19,7 +21,7 @@ import { outputOf } from '../output.js';
 import { DEFAULT_SELECTION } from '../pcr-selection.js';
 import { readPrivateKey, readPublicKey } from '../pinned-keys.js';
 import { progressOf } from '../progress.js';
-import { readPolicy } from '../read-policy.js';
+import { isOfHosts, readAnyPolicy } from '../read-policy.js';
 import { anchorsOf } from '../roots-folder.js';
 
 interface Options {
@@ -33,21 +35,16 @@ interface Options {
   readonly expiredIssuers?: boolean;
 }
 
-const PARTS = ['runtime', 'sink'] as const;
+const PARTS = ['startup', 'runtime', 'sink'] as const;
 type Part = (typeof PARTS)[number];
 
 const partsOf = (text: string): readonly Part[] =>
   text.split(',').map((word) => {
     const part = PARTS.find((known) => known === word.trim());
     if (part !== undefined) return part;
-    if (word.trim() === 'startup')
-      throw new AttestreamError(
-        'USAGE',
-        'the start-up processor is not part of this version; --only takes runtime and sink',
-      );
     throw new AttestreamError(
       'USAGE',
-      `--only takes ${PARTS.join(' and ')}, not ${JSON.stringify(word)}; ${didYouMean(word, PARTS)}`,
+      `--only takes ${PARTS.join(', ')}, not ${JSON.stringify(word)}; ${didYouMean(word, PARTS)}`,
     );
   });
 
@@ -59,7 +56,7 @@ export const register = (program: Command): void => {
     .option('--registry <url>', 'schema registry, for Kafka')
     .option('--clickhouse <url>', 'embedded:DIR or http(s)://USER@HOST:PORT/DATABASE')
     .option('--policy <file>', 'policy that judges from the start (folders only); may be given several times', gather)
-    .option('--only <parts>', 'of runtime,sink', partsOf)
+    .option('--only <parts>', 'of startup,runtime,sink', partsOf)
     .option('--once', 'end when everything is done that the topics hold now')
     .option(
       '--trust <file>',
@@ -88,7 +85,6 @@ export const register = (program: Command): void => {
     )
     .action(async (options: Options, command: Command) => {
       const out = outputOf(command);
-      const parts = options.only ?? PARTS;
       const uri = requiredSetting(command, 'log');
       const files = options.policy ?? (setting(command, 'policy') as readonly string[] | undefined);
       if (files !== undefined && uri.startsWith('kafka:'))
@@ -96,7 +92,9 @@ export const register = (program: Command): void => {
           'USAGE',
           'with Kafka a policy comes into force by an assignment that everyone can see: attestream policy assign FILE --log … --key …',
         );
-      const policies = files === undefined ? null : files.map(readPolicy);
+      const policies = files?.map(readAnyPolicy);
+      const ofHosts = policies?.filter(isOfHosts) ?? [];
+      const ofProcesses = policies?.filter((policy): policy is Policy => !isOfHosts(policy)) ?? [];
       const controller = options.controller === undefined ? null : readPrivateKey(options.controller);
       const keys = pinnedKeys([
         ...(options.trust ?? []).map(readPublicKey),
@@ -108,18 +106,30 @@ export const register = (program: Command): void => {
       const progress = progressOf(command, 'process');
       let done = 0;
       try {
-        const total = options.once === true ? await recordsOf(log) : 0;
+        const parts = options.only ?? (await partsWithEvents(log));
+        const total = options.once === true ? await recordsOf(log, parts) : 0;
+        const onProgress = (records: number): void => {
+          done += records;
+          progress.update(done, total, done);
+        };
+        const startup = (): Promise<void> =>
+          runStartupProcessor({
+            log,
+            policies: ofHosts.length === 0 ? null : ofHosts,
+            keys,
+            key: controller,
+            once: options.once === true,
+            stop: stop.signal,
+            onProgress,
+          });
         const runtime = (): Promise<void> =>
           runRuntimeProcessor({
             log,
-            policies,
+            policies: ofProcesses.length === 0 ? null : ofProcesses,
             keys,
             once: options.once === true,
             stop: stop.signal,
-            onProgress: (records) => {
-              done += records;
-              progress.update(done, total, done);
-            },
+            onProgress,
           });
         const sink = async (): Promise<void> => {
           if (textSetting(command, 'clickhouse') === undefined && options.only === undefined) {
@@ -151,10 +161,12 @@ export const register = (program: Command): void => {
         };
         out.note(`attestream: ready: ${parts.join(' and ')} on ${uri}`);
         if (options.once === true) {
-          if (parts.includes('runtime')) await runtime();
+          if (parts.includes('startup')) await startup();
+          if (parts.includes('runtime') && !stop.signal.aborted) await runtime();
           if (parts.includes('sink') && !stop.signal.aborted) await sink();
         } else {
           const running = [
+            ...(parts.includes('startup') ? [startup()] : []),
             ...(parts.includes('runtime') ? [runtime()] : []),
             ...(parts.includes('sink') ? [sink()] : []),
             ticks(),
@@ -179,5 +191,20 @@ export const register = (program: Command): void => {
     });
 };
 
-const recordsOf = async (log: EventLog): Promise<number> =>
-  (await log.bounds('memory')).reduce((sum, { first, end }) => sum + end - first, 0);
+const JUDGED = { startup: 'measurements', runtime: 'memory' } as const;
+
+/** Without --only: what has a topic to work on. An empty log is left to the runtime processor, which says what it lacks. */
+const partsWithEvents = async (log: EventLog): Promise<readonly Part[]> => {
+  const hasHosts = (await log.bounds(JUDGED.startup)).length > 0;
+  const hasProcesses = (await log.bounds(JUDGED.runtime)).length > 0;
+  return PARTS.filter((part) =>
+    part === 'startup' ? hasHosts : part === 'runtime' ? hasProcesses || !hasHosts : true,
+  );
+};
+
+const recordsOf = async (log: EventLog, parts: readonly Part[]): Promise<number> => {
+  let records = 0;
+  for (const part of ['startup', 'runtime'] as const)
+    if (parts.includes(part)) for (const { first, end } of await log.bounds(JUDGED[part])) records += end - first;
+  return records;
+};

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import type { EventLog } from '../../infra/log/event-log.js';
 import type { LogAddress } from '../../infra/log/open-by-uri.js';
-import { type Replay, replay } from '../../processors/run/replay.js';
+import { type JudgedRange, type Replay, replay } from '../../processors/run/replay.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import type { Verdict } from '../../schemas/records.js';
 import { gather, wholeNumber } from '../arguments.js';
@@ -9,6 +10,7 @@ import { Findings } from '../exit.js';
 import { stopOf } from '../io.js';
 import { logAddress, openLog } from '../open-log.js';
 import { type Output, outputOf } from '../output.js';
+import { readPublicKey } from '../pinned-keys.js';
 import { progressOf } from '../progress.js';
 import { parseRange, type Range, resolveRange, WHOLE } from '../range.js';
 import { type PolicyFile, readPolicyFile } from '../read-policy.js';
@@ -16,6 +18,7 @@ import { VERDICT_COLUMNS, verdictAs } from '../verdict-row.js';
 
 interface Options {
   readonly policy?: readonly string[];
+  readonly trust?: readonly string[];
   readonly compare?: string;
   readonly workers: number;
   readonly speed?: number;
@@ -122,7 +125,16 @@ export const register = (program: Command): void => {
     .command('replay')
     .description('judge a trace or a range of a log again, under any policy, to the same answer')
     .argument('<log>', 'a trace folder or kafka://HOST:PORT')
-    .option('--policy <file>', 'policy that judges from the start; may be given several times', gather)
+    .option(
+      '--policy <file>',
+      'policy that judges from the start, of processes or of hosts; may be given several times',
+      gather,
+    )
+    .option(
+      '--trust <file>',
+      'public key (PEM, Ed25519) whose ticks and enrolments are believed; may be given several times',
+      gather,
+    )
     .option('--compare <file>', 'show only what this other policy would have said differently')
     .option('--workers <n>', 'threads; the answer does not depend on it', wholeNumber('--workers', 1, 64), 1)
     .option('--speed <factor>', 'pace of event time: max, or times real time', speedOf)
@@ -154,10 +166,11 @@ export const register = (program: Command): void => {
       const policies = options.policy.map(readPolicyFile);
       const compare = options.compare === undefined ? null : [readPolicyFile(options.compare)];
       const address = logAddress(uri, command);
-      const partitions = await ranges(uri, options.range ?? WHOLE, command);
-      const total = partitions.reduce((sum, { from, until }) => sum + until - from, 0);
-      const run = (under: readonly PolicyFile[], label: string, state: string | undefined): Promise<Replay> =>
-        runWith({ address, partitions, total, policies: under, options, command, label, state });
+      const keys = (options.trust ?? []).map((file) => readPublicKey(file).export({ type: 'spki', format: 'pem' }));
+      const run = async (under: readonly PolicyFile[], label: string, state: string | undefined): Promise<Replay> => {
+        const judged = await rangesUnder(uri, under, options.range ?? WHOLE, command);
+        return runWith({ address, ranges: judged, keys: keys as string[], options, command, label, state });
+      };
       const main = await run(policies, 'replay', options.state);
       try {
         await tellDeadLetters(main, out);
@@ -188,60 +201,72 @@ export const register = (program: Command): void => {
     });
 };
 
-const ranges = async (
+/** Policies of processes judge `memory`, those of hosts `measurements`. */
+const rangesUnder = async (
   uri: string,
+  policies: readonly PolicyFile[],
   range: Range,
   command: Command,
-): Promise<{ partition: number; from: number; until: number }[]> => {
+): Promise<readonly JudgedRange[]> => {
   const log = await openLog(uri, { command, readOnly: true });
   try {
-    const bounds = await log.bounds('memory');
-    if (bounds.length === 0)
-      throw new AttestreamError('TOPIC_MISSING', `${uri} has no topic memory: nothing to judge`, { path: uri });
-    for (const [partition, { torn }] of bounds.entries())
-      if (torn !== undefined)
-        outputOf(command).tell(
-          `attestream: TRACE_TORN: ${uri} memory/${partition} ends with ${torn === 0 ? 'an empty file' : `${torn} bytes of an incomplete block`}, which is not judged: its writer was interrupted, or is still at it`,
-        );
-    return await Promise.all(
-      bounds.map(async (_, partition) => ({
-        partition,
-        ...(await resolveRange(log, { topic: 'memory', partition }, range)),
-      })),
-    );
+    const judged: JudgedRange[] = [];
+    for (const [topic, kind] of [
+      ['memory', 'process'],
+      ['measurements', 'host'],
+    ] as const) {
+      const own = policies.filter((policy) => policy.kind === kind);
+      if (own.length > 0) judged.push({ topic, policies: own, partitions: await rangesOf(log, topic, range, command) });
+    }
+    return judged;
   } finally {
     await log.close();
   }
 };
 
+const rangesOf = async (
+  log: EventLog,
+  topic: string,
+  range: Range,
+  command: Command,
+): Promise<JudgedRange['partitions']> => {
+  const bounds = await log.bounds(topic);
+  if (bounds.length === 0)
+    throw new AttestreamError('TOPIC_MISSING', `${log.name} has no topic ${topic}: nothing to judge`, {
+      path: log.name,
+    });
+  for (const [partition, { torn }] of bounds.entries())
+    if (torn !== undefined)
+      outputOf(command).tell(
+        `attestream: TRACE_TORN: ${log.name} ${topic}/${partition} ends with ${torn === 0 ? 'an empty file' : `${torn} bytes of an incomplete block`}, which is not judged: its writer was interrupted, or is still at it`,
+      );
+  return Promise.all(
+    bounds.map(async (_, partition) => ({ partition, ...(await resolveRange(log, { topic, partition }, range)) })),
+  );
+};
+
 interface Run {
   readonly address: LogAddress;
-  readonly partitions: readonly { readonly partition: number; readonly from: number; readonly until: number }[];
-  readonly total: number;
-  readonly policies: readonly PolicyFile[];
+  readonly ranges: readonly JudgedRange[];
+  /** PEM */
+  readonly keys: readonly string[];
   readonly options: Options;
   readonly command: Command;
   readonly label: string;
   readonly state: string | undefined;
 }
 
-const runWith = async ({
-  address,
-  partitions,
-  total,
-  policies,
-  options,
-  command,
-  label,
-  state,
-}: Run): Promise<Replay> => {
+const runWith = async ({ address, ranges, keys, options, command, label, state }: Run): Promise<Replay> => {
   const progress = progressOf(command, label);
+  const total = ranges
+    .flatMap(({ partitions }) => partitions)
+    .reduce((records, { from, until }) => records + until - from, 0);
   let done = 0;
   try {
     return await replay({
       source: address,
-      policies,
-      partitions,
+      ranges,
+      keys,
       workers: options.workers,
       stop: stopOf(command),
       onProgress: (records) => {

@@ -4,13 +4,13 @@ import type { EventLog } from '../../infra/log/event-log.js';
 import { recordsOf } from '../../infra/log/records.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import type { Policy } from '../../schemas/policy/policy.js';
 import { signRecord, verifierId } from '../../schemas/signed.js';
 import { partitionOf } from '../../schemas/topics.js';
 
 export interface AssignmentRequest {
   readonly log: EventLog;
-  readonly policy: Policy;
+  /** A policy of either kind. */
+  readonly policy: { readonly digest: string; readonly document: unknown };
   /** Ed25519 private key. */
   readonly key: KeyObject;
   /** Name of the assignment; a later version under it replaces the earlier. */

@@ -1,17 +1,33 @@
+import { createPublicKey } from 'node:crypto';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { type LogAddress, openByUri } from '../../infra/log/open-by-uri.js';
+import { parseHostPolicy } from '../../schemas/policy/host/parse.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
-import { createEngine } from '../engine/engine.js';
+import { pinnedKeys } from '../../schemas/signed.js';
+import { createEngine, type Engine } from '../engine/engine.js';
 import { runtimeFold } from '../runtime/fold.js';
+import { startupFold } from '../startup/fold.js';
 import { type PartitionResult, runPartition } from './partition-run.js';
+
+export type JudgedTopic = 'memory' | 'measurements';
+
+/** A policy of the kind that its topic is judged by, as it stands in its file. */
+export interface PolicyText {
+  readonly text: string;
+  readonly file: string;
+}
 
 /** Part of a replay: plain data, so that another thread can take it. */
 export interface Share {
   readonly source: LogAddress;
   /** Folder that takes state and verdicts. */
   readonly target: string;
-  readonly policies: readonly { readonly text: string; readonly file: string }[];
-  /** Partitions of `memory` and the offsets [from, until) of each. */
+  /** `memory` is judged under policies of processes, `measurements` under policies of hosts. */
+  readonly topic: JudgedTopic;
+  readonly policies: readonly PolicyText[];
+  /** Public keys (PEM) whose ticks, assignments and enrolments are believed. */
+  readonly keys: readonly string[];
+  /** Partitions of the topic and the offsets [from, until) of each. */
   readonly partitions: readonly { readonly partition: number; readonly from: number; readonly until: number }[];
   /** Snapshots are kept, so that a killed run can go on. */
   readonly resumable: boolean;
@@ -53,19 +69,13 @@ const judgePartition = async (
   stop: AbortSignal,
   onProgress: (records: number) => void,
 ): Promise<PartitionResult> => {
-  const policies = share.policies.map(({ text, file }) => parsePolicy(text, file));
   const owning = new AbortController();
   try {
-    for await (const lease of target.own(REPLAY_GROUP, 'memory', owning.signal, {
+    for await (const lease of target.own(REPLAY_GROUP, share.topic, owning.signal, {
       only: [partition],
       patience: 10_000,
     })) {
-      const engine = createEngine({
-        fold: runtimeFold({ policies }),
-        partition,
-        schemas: source.schemas,
-        snapshots: share.resumable,
-      });
+      const engine = engineOf(share, source, partition);
       const result = await runPartition({
         source,
         lease,
@@ -84,4 +94,18 @@ const judgePartition = async (
   } finally {
     owning.abort();
   }
+};
+
+const engineOf = ({ topic, policies, keys, resumable }: Share, { schemas }: EventLog, partition: number): Engine => {
+  const pinned = pinnedKeys(keys.map((pem) => createPublicKey(pem)));
+  const common = { partition, schemas, snapshots: resumable, keys: pinned };
+  return topic === 'memory'
+    ? createEngine({
+        ...common,
+        fold: runtimeFold({ policies: policies.map(({ text, file }) => parsePolicy(text, file)) }),
+      })
+    : createEngine({
+        ...common,
+        fold: startupFold({ policies: policies.map(({ text, file }) => parseHostPolicy(text, file)) }),
+      });
 };

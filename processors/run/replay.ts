@@ -7,7 +7,8 @@ import { recordsOf } from '../../infra/log/records.js';
 import { openTrace } from '../../infra/log/trace/trace-log.js';
 import { makeFolder } from '../../infra/make-folder.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import { parsePolicy } from '../../schemas/policy/parse.js';
+import { parseDocumentText } from '../../schemas/policy/document.js';
+import { policyDigest } from '../../schemas/policy/parse.js';
 import type { DeadLetter, Records, Verdict } from '../../schemas/records.js';
 import { runDigest } from '../engine/digest.js';
 import type { EngineCounts } from '../engine/engine.js';
@@ -15,7 +16,12 @@ import type { Share } from './judge.js';
 import type { PartitionResult } from './partition-run.js';
 import { judgeWithWorkers } from './workers.js';
 
-export interface ReplayOptions extends Omit<Share, 'target' | 'resumable'> {
+/** What is judged of one topic, and by what. */
+export type JudgedRange = Pick<Share, 'topic' | 'policies' | 'partitions'>;
+
+export interface ReplayOptions extends Omit<Share, 'target' | 'resumable' | keyof JudgedRange> {
+  /** Judged one topic after the other, so that the order of verdicts does not depend on the number of workers. */
+  readonly ranges: readonly JudgedRange[];
   readonly workers: number;
   /** Folder that keeps state and verdicts, so that a killed run can go on; absent: nothing is kept. */
   readonly state?: string;
@@ -43,8 +49,12 @@ const MANIFEST = 'replay.json';
 const checkManifest = (folder: string, options: ReplayOptions): void => {
   const manifest = JSON.stringify({
     source: options.source.uri,
-    policies: options.policies.map(({ text, file }) => parsePolicy(text, file).digest),
-    partitions: options.partitions,
+    keys: options.keys,
+    ranges: options.ranges.map(({ topic, policies, partitions }) => ({
+      topic,
+      policies: policies.map(({ text, file }) => policyDigest(parseDocumentText(text, file).document)),
+      partitions,
+    })),
   });
   const path = join(folder, MANIFEST);
   let found: string | null = null;
@@ -93,25 +103,29 @@ export const replay = async (options: ReplayOptions): Promise<Replay> => {
     makeFolder(target);
     if (options.state !== undefined) checkManifest(target, options);
     const log = await openTrace(target);
-    const partitions = Math.max(...options.partitions.map(({ partition }) => partition)) + 1;
-    for (const topic of ['memory', 'verdicts', 'dead-letters']) await log.createTopic(topic, partitions);
+    const { source, keys, speed, commitEvery, ranges } = options;
+    const partitions = Math.max(...ranges.flatMap((range) => range.partitions.map(({ partition }) => partition))) + 1;
+    for (const topic of [...ranges.map((range) => range.topic), 'verdicts', 'dead-letters'])
+      await log.createTopic(topic, partitions);
     await log.close();
-    const share = { ...options, target, resumable: options.state !== undefined };
-    const { source, policies, resumable, speed, commitEvery } = share;
-    const results = await judgeWithWorkers(
-      {
-        source,
-        target,
-        policies,
-        partitions: options.partitions,
-        resumable,
-        ...(speed === undefined ? {} : { speed }),
-        ...(commitEvery === undefined ? {} : { commitEvery }),
-      },
-      options.workers,
-      options.stop,
-      options.onProgress,
-    );
+    const results: PartitionResult[] = [];
+    for (const range of ranges)
+      results.push(
+        ...(await judgeWithWorkers(
+          {
+            ...range,
+            source,
+            target,
+            keys,
+            resumable: options.state !== undefined,
+            ...(speed === undefined ? {} : { speed }),
+            ...(commitEvery === undefined ? {} : { commitEvery }),
+          },
+          options.workers,
+          options.stop,
+          options.onProgress,
+        )),
+      );
     options.stop.throwIfAborted();
     const hosts = results
       .flatMap(({ digests }) => digests)

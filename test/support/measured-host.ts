@@ -77,12 +77,12 @@ export class MeasuredHost {
   #certifySent = false;
   previous: Buffer = NO_EVIDENCE;
   readonly ticks: Tick[] = [];
-  readonly #numbers = new Map<string, number>();
-
   constructor(
     kind: Kind = 'ecdsa',
     readonly verifier: KeyObject = VERIFIER,
     name = 'host',
+    /** Numbers of what the verifier said: shared by hosts of one partition. */
+    readonly numbers = new Map<string, number>(),
   ) {
     this.tpm = new StandInTpm(kind, name);
     this.host = hostId(objectName(this.tpm.ek.public));
@@ -234,8 +234,8 @@ export class MeasuredHost {
     host = '',
     key = this.verifier,
   ): Placed<N> {
-    const number = this.#numbers.get(name) ?? 0;
-    this.#numbers.set(name, number + 1);
+    const number = this.numbers.get(name) ?? 0;
+    this.numbers.set(name, number + 1);
     const signed = signRecord(
       name,
       { number, issued: TIME + number * 5_000_000, ...record } as unknown as Unsigned<N>,
