@@ -55,6 +55,8 @@ export const compareThread = (
   for (const [i, frame] of frames.entries()) {
     const truth = theirs[i];
     const where = `thread ${ours.name} #${i}`;
+    // Without call frame information gdb goes astray: what it says from there on is not the truth.
+    if (truth !== undefined && truth.name === null && Number(truth.pc) < 4096) break;
     if (truth === undefined) {
       // gdb stops where it knows no further; what we say beyond that it cannot confirm.
       if (i < theirs.length || theirs.length === 0) comparison.wrongFrames.push(`${where}: gdb has no such frame`);

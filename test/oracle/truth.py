@@ -33,6 +33,13 @@ def counted(pointer, length):
     return bytes(memory).decode("utf-8", "backslashreplace")
 
 
+def language():
+    try:
+        return gdb.selected_frame().language()
+    except (AttributeError, gdb.error):
+        return ""
+
+
 def whole(value, type_):
     if type_.sizeof <= 8:
         return str(int(value))
@@ -75,6 +82,9 @@ def told(value, depth=0):
             if named.startswith("&["):
                 count = min(int(value["length"]), MAX_ELEMENTS)
                 return {"elements": [told((value["data_ptr"] + i).dereference(), depth + 1) for i in range(count)]}
+            if value.address is None and language() == "rust":
+                # gdb 13 gives up altogether on enums that are not in memory.
+                return {"none": "not in memory"}
             members = []
             for field in type_.fields():
                 if not hasattr(field, "bitpos") or field.artificial:

@@ -1,3 +1,4 @@
+import { Cursor } from '../elf/byte-source.js';
 import { AT } from './constants.js';
 import type { DebugInfo } from './debug-info.js';
 import { passedValue } from './entry-values.js';
@@ -12,7 +13,19 @@ import { functionNameOf, linkageNameOf } from './names.js';
 import { collect } from './object-bytes.js';
 import { OP } from './operations.js';
 import { constantBytes, type Shape, shapeOf } from './shapes.js';
-import { attributeOf, chainOf, type Die, flagOf, holderOf, numberOf, stringOf, typeOf, type Unit } from './unit.js';
+import { textOf } from './text.js';
+import {
+  attributeOf,
+  blockOf,
+  chainOf,
+  type Die,
+  flagOf,
+  holderOf,
+  numberOf,
+  stringOf,
+  typeOf,
+  type Unit,
+} from './unit.js';
 import { decodeValue } from './value-decoder.js';
 import type { DecodedParameter } from './values.js';
 
@@ -54,6 +67,8 @@ interface ParameterPlan {
   readonly slot: number | null;
   /** The value itself, where it is always the same. */
   readonly constant: Buffer | null;
+  /** Text that the compiler kept without its place. */
+  readonly text: string | null;
   /** What stands in the register on entry of the function can be asked of the caller; null for parameters of inlined functions. */
   readonly passedIn: Buffer | null;
   /** What is found here is what was passed: nothing in the source can change it. */
@@ -177,6 +192,7 @@ const parameterPlan = (
     expression: early ? null : expression,
     slot: early || expression === null ? null : slotOf(expression, fn),
     constant,
+    text: shape.kind === 'text' ? pointedText(expression, fn.unit) : null,
     passedIn,
     unchanging: shape.constant || (artificial !== null && flagOf(artificial, AT.artificial)),
     why: early ? 'the function may not have stored its arguments yet' : 'optimised away',
@@ -209,6 +225,22 @@ const slotOf = (expression: Buffer, fn: CompiledFunction): number | null => {
   return null;
 };
 
+/** The characters that a pointer would point at, had the compiler kept it; null for any other place. */
+const pointedText = (expression: Buffer | null, unit: Unit): string | null => {
+  const op = expression?.[0];
+  if (expression === null || (op !== OP.implicitPointer && op !== OP.gnuImplicitPointer)) return null;
+  const code = new Cursor(expression, 1, expression.length, 'DWARF_INVALID');
+  const target = unit.info.dieAt(unit.header.offsetSize === 8 ? code.u64() : code.u32());
+  const offset = code.sleb();
+  const value = target === null || unit.skeleton !== null ? null : blockOf(target, AT.location);
+  if (value === null || value[0] !== OP.implicitValue || !code.done) return null;
+  const held = new Cursor(value, 1, value.length, 'DWARF_INVALID');
+  const length = held.uleb();
+  const bytes = value.subarray(held.at + offset, held.at + length);
+  const end = bytes.indexOf(0);
+  return offset < 0 || end < 0 ? null : textOf(bytes.subarray(0, end));
+};
+
 const decodedParameter = (
   plan: ParameterPlan,
   frame: FrameView,
@@ -216,6 +248,17 @@ const decodedParameter = (
   memory: MemoryReader,
 ): DecodedParameter => {
   const { name, shape, location } = plan;
+  if (plan.text !== null)
+    return {
+      name,
+      type: shape.name,
+      kind: 'text',
+      value: plan.text,
+      valueKind: 'current',
+      number: null,
+      location,
+      unavailable: '',
+    };
   const passed = plan.passedIn === null ? null : passedIn(plan, frame, fn, memory);
   const found =
     plan.constant === null ? objectOf(plan, frame, fn, memory) : { bytes: plan.constant, known: null, why: '' };
@@ -286,7 +329,8 @@ const missing = (why: string): Found => ({ bytes: null, known: null, why });
 const objectOf = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, memory: MemoryReader): Found => {
   const { expression, shape, slot } = plan;
   if (expression === null) return missing(plan.why);
-  if (shape.kind === 'other' || shape.size === 0) return missing(`values of type ${shape.name} are not read`);
+  if (shape.kind === 'other' || (shape.size === 0 && shape.kind !== 'struct'))
+    return missing(`values of type ${shape.name} are not read`);
   if (slot !== null) {
     if (frame.cfa === null) return missing('the frame address is not certain');
     const bytes = memory(frame.cfa + slot, shape.size);

@@ -43,7 +43,9 @@ const callBefore = (code: Buffer, vaddr: number): CallSite | null => {
   for (const [back, mod, sib] of INDIRECT)
     if (code[7 - back] === 0xff) {
       const modrm = code[8 - back]!;
-      if (modrm >> 6 === mod && (modrm & 0x38) === 0x10 && ((modrm & 7) === 4) === sib) return { kind: 'indirect' };
+      // A register itself needs no SIB byte, r12 neither.
+      const plain = mod === 3 || ((modrm & 7) === 4) === sib;
+      if (modrm >> 6 === mod && (modrm & 0x38) === 0x10 && plain) return { kind: 'indirect' };
     }
   return null;
 };
