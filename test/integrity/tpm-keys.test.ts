@@ -28,7 +28,7 @@ import { ATTESTATION_KEY, attestationKeyFaults, OBJECT_ATTRIBUTES } from '../../
 import { EK_TEMPLATES, ekTemplateOf } from '../../schemas/tpm/ek-template.js';
 import { makeCredential } from '../../schemas/tpm/make-credential.js';
 import { marshalPublic } from '../../schemas/tpm/marshal-public.js';
-import { parsePublic } from '../../schemas/tpm/public.js';
+import { parsePublic, type RsaPublic } from '../../schemas/tpm/public.js';
 import { publicKeyObject } from '../../schemas/tpm/public-key.js';
 import { looseHandles, type TestTpm, testTpm, withSwtpm } from '../support/swtpm.js';
 import { temporaryFolder } from '../support/tmp.js';
@@ -77,7 +77,9 @@ withSwtpm('keys of a TPM', () => {
         const open = async (credential: typeof made): Promise<Buffer> =>
           activateCredential(tpm, key, { handle: ek.handle, authorisation: await ek.authorise() }, credential);
         expect((await open(made)).equals(SECRET)).toBe(true);
-        const other = makeCredential(ek.public, Buffer.concat([key.name.subarray(0, -1), Buffer.of(0)]), SECRET);
+        const name = Buffer.from(key.name);
+        name[9]! ^= 1;
+        const other = makeCredential(ek.public, name, SECRET);
         await expect(open(other)).rejects.toMatchObject({ message: expect.stringContaining('TPM_RC_INTEGRITY') });
       });
     });
@@ -103,6 +105,13 @@ withSwtpm('keys of a TPM', () => {
     expect(await chosen({ kind: 'ecc' })).toBe('H-3');
     expect(await chosen({ id: 'L-2' })).toBe('L-2');
     await expect(chosen({ id: 'L-9' })).rejects.toMatchObject({ code: 'USAGE' });
+    // A template of RSA with 1000 bits, which no TPM has: the next one is taken.
+    const odd = EK_TEMPLATES.find(({ id }) => id === 'L-1')!;
+    const template = marshalPublic({ ...odd.fields, type: 'rsa', keyBits: 1000 } as RsaPublic);
+    await withNv({ [odd.templateIndex]: template }, async () => {
+      expect(await chosen({})).toBe('H-3');
+      await expect(chosen({ id: 'L-1' })).rejects.toMatchObject({ message: expect.stringContaining('TPM_RC_VALUE') });
+    });
   });
 
   /** The EK with this nonce, as tpm2_createprimary makes it: `unique` as the structures lie in its memory. */
@@ -184,6 +193,15 @@ withSwtpm('keys of a TPM', () => {
       expect(chain.map((der) => der.equals(issuer) || der.equals(root))).toEqual([true, true]);
     });
     expect(await chainFromNv(tpm, new Set())).toEqual([]);
+    // For the platform's own eyes: the others are read all the same.
+    const attributes = NV_ATTRIBUTES.ownerWrite | NV_ATTRIBUTES.ppRead | NV_ATTRIBUTES.noDA;
+    const hidden = { index: 0x01c00100, nameAlg: 'sha256', attributes, authPolicy: Buffer.alloc(0), size: 8 };
+    await nvDefineSpace(tpm, hidden);
+    await nvWrite(tpm, hidden.index, Buffer.alloc(8));
+    await withNv({ 29360385: root }, async () => {
+      expect(await chainFromNv(tpm, new Set([0x01c00100, 0x01c00101]))).toEqual([root]);
+    });
+    await nvUndefineSpace(tpm, hidden.index);
     const [pem] = await certificatesFromFile(machine.rootCertificate);
     expect(pem!.equals(root)).toBe(true);
     const file = join(folder, 'issuer.der');

@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from '@jest/globals';
+import { manufactureTpm } from '../../producers/attestation/emulator/manufacture.js';
 import { aik1, findAik1 } from '../../producers/attestation/keys/aik1.js';
 import { attestationKeyTemplate, createAik2, DEFAULT_KIND } from '../../producers/attestation/keys/attestation-key.js';
 import { chooseEk } from '../../producers/attestation/keys/ek.js';
@@ -11,10 +15,13 @@ import {
   dictionaryAttackParameters,
 } from '../../producers/attestation/tpm/hierarchy.js';
 import { create, load } from '../../producers/attestation/tpm/object.js';
-import { pcrExtend, pcrRead } from '../../producers/attestation/tpm/pcr.js';
+import { pcrExtend, pcrRead, pcrReset } from '../../producers/attestation/tpm/pcr.js';
+import { startup } from '../../producers/attestation/tpm/power.js';
 import { withScope } from '../../producers/attestation/tpm/scope.js';
 import { password } from '../../producers/attestation/tpm/session.js';
-import type { Tpm } from '../../producers/attestation/tpm/tpm.js';
+import { type Tpm, tpmOver } from '../../producers/attestation/tpm/tpm.js';
+import { openTransport } from '../../producers/attestation/transport/open-transport.js';
+import { swtpmLocality, swtpmPowerCycle, swtpmShutdown } from '../../producers/attestation/transport/swtpm-control.js';
 import { type Attest, parseAttest } from '../../schemas/tpm/attest.js';
 import { ATTESTATION_KEY, OBJECT_ATTRIBUTES } from '../../schemas/tpm/attributes.js';
 import { looseHandles, type TestTpm, testTpm, withSwtpm } from '../support/swtpm.js';
@@ -126,6 +133,44 @@ withSwtpm('a TPM through its life', () => {
     expect(late.resetCount).toBe(early.resetCount + 2);
     expect(back.resetCount).toBeLessThan(late.resetCount);
     expect(back.qualifiedSigner.equals(late.qualifiedSigner)).toBe(true);
+  });
+
+  test('an emulator on Unix sockets is reached, told its locality, switched off and on, and ended', async () => {
+    const { state } = await manufactureTpm(join(folder, 'unix'));
+    const [data, ctrl] = [join(folder, 'data'), join(folder, 'control')];
+    const sockets = ['--server', `type=unixio,path=${data}`, '--ctrl', `type=unixio,path=${ctrl}`];
+    const child = spawn('swtpm', [
+      'socket',
+      '--tpm2',
+      '--tpmstate',
+      `dir=${state}`,
+      '--flags',
+      'not-need-init',
+      ...sockets,
+    ]);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    try {
+      while (!existsSync(ctrl)) await new Promise((resolve) => setTimeout(resolve, 5));
+      const unix = tpmOver(await openTransport(`unix:${data}`, { timeoutMs: 10_000 }));
+      await startup(unix);
+      const before = await attested(unix);
+      await expect(pcrReset(unix, 20)).rejects.toMatchObject({ message: expect.stringContaining('TPM_RC_LOCALITY') });
+      await swtpmLocality({ path: ctrl }, 2);
+      await pcrReset(unix, 20);
+      await swtpmLocality({ path: ctrl }, 0);
+      await swtpmPowerCycle({ path: ctrl });
+      // Not started: everything but the start is refused.
+      await expect(attested(unix)).rejects.toMatchObject({ message: expect.stringContaining('TPM_RC_INITIALIZE') });
+      await startup(unix);
+      expect((await attested(unix)).resetCount).toBe(before.resetCount + 1);
+      expect(await looseHandles(unix)).toEqual([]);
+      await unix.close();
+      await swtpmShutdown({ path: ctrl });
+      expect(await ended).toBe(0);
+      await expect(swtpmPowerCycle({ path: ctrl })).rejects.toMatchObject({ code: 'TPM_UNREACHABLE' });
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   test('TPM2_Clear takes AIK1 and the endorsement keys stay what they were', async () => {

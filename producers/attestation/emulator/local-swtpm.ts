@@ -79,6 +79,9 @@ const ready = async (address: string): Promise<void> => {
   }
 };
 
+/** Long enough for an emulator whose port was taken to end: what answered was then somebody else's. */
+const settled = (): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), 25));
+
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -93,7 +96,7 @@ export const startSwtpm = async (state: string): Promise<LocalSwtpm> => {
     const { child, ended } = launch(state, port);
     running.add(child);
     void ended.then(() => running.delete(child));
-    const early = await Promise.race([ended, ready(address).then(() => null)]);
+    const early = await Promise.race([ended, ready(address).then(() => Promise.race([ended, settled()]))]);
     if (early !== null) {
       why = early;
       continue;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { TpmCommandError } from '../tpm/command.js';
 import { nvRead } from '../tpm/nv.js';
 import { type Authorisation, password } from '../tpm/session.js';
 import type { Tpm } from '../tpm/tpm.js';
@@ -71,7 +72,14 @@ export const chainFromNv = async (
 ): Promise<readonly Buffer[]> => {
   const parts: Buffer[] = [];
   const indices = [...nv].filter((index) => index >= CHAIN_FIRST && index <= CHAIN_LAST).sort((a, b) => a - b);
-  for (const index of indices) parts.push((await nvRead(tpm, index, owner)) ?? Buffer.alloc(0));
+  for (const index of indices) {
+    try {
+      parts.push((await nvRead(tpm, index, owner)) ?? Buffer.alloc(0));
+    } catch (error) {
+      // One that may not be read is no reason to do without the others: whoever verifies may have it from elsewhere.
+      if (!(error instanceof TpmCommandError)) throw error;
+    }
+  }
   return chainOf(parts);
 };
 

@@ -4,7 +4,7 @@ import { OBJECT_ATTRIBUTES } from '../../../schemas/tpm/attributes.js';
 import { EK_TEMPLATES, type EkTemplate } from '../../../schemas/tpm/ek-template.js';
 import { marshalPublic, type PublicFields } from '../../../schemas/tpm/marshal-public.js';
 import { endorsementQualifiedName, objectName } from '../../../schemas/tpm/name.js';
-import { parsePublic, type TpmPublic } from '../../../schemas/tpm/public.js';
+import { type EccPublic, parsePublic, type RsaPublic, type TpmPublic } from '../../../schemas/tpm/public.js';
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
 import { capabilityHandles } from '../tpm/capability.js';
 import { isTpmRefusal } from '../tpm/command.js';
@@ -45,8 +45,8 @@ const withNonce = (fields: PublicFields, nonce: Buffer): Buffer => {
     : marshalPublic({ ...fields, unique: { x: filled, y: Buffer.alloc(size) } });
 };
 
-/** The fields of a template in NV; parsed, so that a made-up one fails here and not as a riddle of the TPM. */
-const storedTemplate = (stored: Buffer): PublicFields => {
+/** A template in NV; parsed, so that a made-up one fails here and not as a riddle of the TPM. */
+const storedTemplate = (stored: Buffer): RsaPublic | EccPublic => {
   const area = parsePublic(stored);
   if (area.type === 'rsa' || area.type === 'ecc') return area;
   throw new AttestreamError('TPM_BLOB_INVALID', `the template of the EK in NV is of type ${area.type}`);
@@ -57,9 +57,10 @@ const templateOf = async (tpm: Tpm, standard: EkTemplate, nv: ReadonlySet<number
   const at = async (index: number | null): Promise<Buffer | null> =>
     index !== null && nv.has(index) ? nvRead(tpm, index) : null;
   const stored = await at(standard.templateIndex);
-  const fields = stored === null ? standard.fields : storedTemplate(stored);
+  const area = stored === null ? null : storedTemplate(stored);
   const nonce = await at(standard.nonceIndex);
-  return nonce === null ? marshalPublic(fields) : withNonce(fields, nonce);
+  if (nonce !== null) return withNonce(area ?? standard.fields, nonce);
+  return area?.bytes ?? marshalPublic(standard.fields);
 };
 
 /** The NV indices that exist. */

@@ -9,7 +9,6 @@ import { unreachable } from './unreachable.js';
 const CMD_INIT = 2;
 const CMD_SHUTDOWN = 3;
 const CMD_SET_LOCALITY = 5;
-const CMD_STOP = 14;
 
 const INIT_DELETE_VOLATILE = 1;
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -39,9 +38,6 @@ const control = async (to: NetConnectOpts, name: string, code: number, ...parts:
  */
 export const swtpmPowerCycle = (to: NetConnectOpts): Promise<void> =>
   control(to, 'INIT', CMD_INIT, u32(INIT_DELETE_VOLATILE));
-
-/** Stops the emulated TPM; the program goes on. */
-export const swtpmStop = (to: NetConnectOpts): Promise<void> => control(to, 'STOP', CMD_STOP);
 
 /** Ends the emulator. */
 export const swtpmShutdown = (to: NetConnectOpts): Promise<void> => control(to, 'SHUTDOWN', CMD_SHUTDOWN);

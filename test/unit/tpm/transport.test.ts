@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -172,6 +173,17 @@ test('nobody there is told with what to do', async () => {
     code: 'TPM_UNREACHABLE',
     message: expect.stringContaining('kernel driver'),
   });
+});
+
+test('a device takes a whole command and gives a whole answer', async () => {
+  // A pipe that is open for both gives back what was written to it: an answer for a command.
+  const path = join(folder, 'loop');
+  execFileSync('mkfifo', [path]);
+  const transport = await openTransport(`device:${path}`, { timeoutMs: 1000 });
+  const [one, two] = await Promise.all([transport.transmit(answer(300, 1)), transport.transmit(answer(5, 2))]);
+  expect([one, two]).toEqual([answer(300, 1), answer(5, 2)]);
+  await expect(transport.transmit(announcing(5000))).rejects.toMatchObject({ code: 'TPM_UNREACHABLE' });
+  await transport.close();
 });
 
 test('a file that is no device ends in an error, not in a wait', async () => {
