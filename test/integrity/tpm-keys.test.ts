@@ -209,6 +209,7 @@ withSwtpm('keys of a TPM', () => {
     expect((await certificatesFromFile(file))[0]!.equals(issuer)).toBe(true);
     writeFileSync(file, 'neither');
     await expect(certificatesFromFile(file)).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(certificatesFromFile('/dev/zero')).rejects.toMatchObject({ code: 'USAGE' });
     await expect(certificatesFromFile(join(folder, 'absent'))).rejects.toMatchObject({ code: 'USAGE' });
   });
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { AttestreamError } from '../../../schemas/errors.js';
 import { TpmCommandError } from '../tpm/command.js';
 import { nvRead } from '../tpm/nv.js';
@@ -102,17 +102,30 @@ const chainOf = (parts: readonly Buffer[]): readonly Buffer[] => {
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
 
+/** At most MAX_FILE bytes of a file, which may be anything. */
+const readBounded = async (path: string): Promise<Buffer> => {
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.alloc(MAX_FILE);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < MAX_FILE; length += read)
+      read = (await file.read(buffer, length, MAX_FILE - length, null)).bytesRead;
+    return buffer.subarray(0, length);
+  } finally {
+    await file.close();
+  }
+};
+
 /** Certificates from a file: PEM or DER, the endorsement certificate first. Throws USAGE. */
 export const certificatesFromFile = async (path: string): Promise<readonly Buffer[]> => {
   let content: Buffer;
   try {
-    content = await readFile(path);
+    content = await readBounded(path);
   } catch (cause) {
     throw new AttestreamError('USAGE', `${path} cannot be read`, { path }, { cause });
   }
-  const bytes = content.length > MAX_FILE ? Buffer.alloc(0) : content;
-  const pem = [...bytes.toString('latin1').matchAll(PEM)].map(([, base64]) => Buffer.from(base64 ?? '', 'base64'));
-  const found = pem.length > 0 ? pem.flatMap(splitCertificates) : splitCertificates(bytes);
+  const pem = [...content.toString('latin1').matchAll(PEM)].map(([, base64]) => Buffer.from(base64 ?? '', 'base64'));
+  const found = pem.length > 0 ? pem.flatMap(splitCertificates) : splitCertificates(content);
   if (found.length === 0) throw new AttestreamError('USAGE', `${path} holds no certificate in PEM or DER`, { path });
   return found;
 };

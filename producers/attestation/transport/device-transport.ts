@@ -52,7 +52,16 @@ export const openDevice = async (path: string, options: TransportOptions = {}): 
   const inTurn = oneAtATime();
   // After a time-out the answer is still to come: the next command would be given it.
   let broken: unknown;
+  let waiting = false;
   const exchange = async (command: Buffer): Promise<Buffer> => {
+    waiting = true;
+    try {
+      return await ask(command);
+    } finally {
+      waiting = false;
+    }
+  };
+  const ask = async (command: Buffer): Promise<Buffer> => {
     const { bytesWritten } = await file.write(command, 0, command.length, null);
     if (bytesWritten !== command.length) throw new Error(`only ${bytesWritten} of ${command.length} bytes were taken`);
     return readAnswer(file);
@@ -71,7 +80,10 @@ export const openDevice = async (path: string, options: TransportOptions = {}): 
       }),
     close: async () => {
       broken ??= new Error('it was closed');
-      await file.close();
+      // Closing waits for what is under way, and that may be for ever: then the end of the process closes it.
+      const closed = file.close();
+      if (waiting) closed.catch(() => undefined);
+      else await closed;
     },
   };
 };

@@ -186,6 +186,19 @@ test('a device takes a whole command and gives a whole answer', async () => {
   await transport.close();
 });
 
+test('a device that does not answer is given up, and may be closed all the same', async () => {
+  const path = join(folder, 'stuck');
+  execFileSync('mkfifo', [path]);
+  const transport = await openTransport(`device:${path}`, { timeoutMs: 50 });
+  await expect(transport.transmit(announcing(20))).rejects.toMatchObject({
+    message: expect.stringContaining('within 50 ms'),
+  });
+  await expect(transport.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_UNREACHABLE' });
+  await transport.close();
+  // Lets the read go that still waits.
+  writeFileSync(path, Buffer.alloc(10));
+});
+
 test('a file that is no device ends in an error, not in a wait', async () => {
   const path = join(folder, 'plain');
   writeFileSync(path, '');
