@@ -1,16 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createContext, Script } from 'node:vm';
 // Its entry point imports WebAssembly as a module, which Node does not do yet: the glue and the code are joined by hand.
 import * as glue from 'gecko-profiler-demangle/index_bg.js';
+import { isPlainMangling } from './plain-mangling.js';
 
 const MANGLED = /^_{1,2}[ZR]/;
 /** Compilers make longer names, but what they say no longer helps anybody. */
 const MAX_LENGTH = 1024;
-const MAX_KNOWN = 16_384;
+const MAX_KNOWN = 4096;
+/** What a name that is not plain may take, and how much of the time all of them together. */
+const PATIENCE_MS = 20;
+const SHARE = 50;
 
 const known = new Map<string, string>();
 let code: WebAssembly.Module | undefined;
-let loaded = false;
+/** Of the instance in use; null if there is none that can be trusted. */
+let memory: { grow(pages: number): void } | null = null;
+let abandoned: { grow(pages: number): void } | null = null;
+let resumeAt = 0;
 
 const load = (): void => {
   code ??= new WebAssembly.Module(
@@ -19,7 +27,30 @@ const load = (): void => {
   const { exports } = new WebAssembly.Instance(code, { './index_bg.js': { ...glue } });
   glue.__wbg_set_wasm(exports);
   (exports['__wbindgen_start'] as () => void)();
-  loaded = true;
+  // The glue keeps a view of the memory until that has grown: it would go on reading the one before.
+  abandoned?.grow(1);
+  abandoned = null;
+  memory = exports['memory'] as { grow(pages: number): void };
+};
+
+const bounded = { name: '', plain: '', run: (): void => {} };
+bounded.run = (): void => {
+  bounded.plain = glue.demangle_any(bounded.name);
+};
+const context = createContext({ run: () => bounded.run() });
+const script = new Script('run()');
+
+/** The library has no bound of its own, and can be made to backtrack for ever. */
+const withinPatience = (name: string): string => {
+  const began = performance.now();
+  bounded.name = name;
+  try {
+    script.runInContext(context, { timeout: PATIENCE_MS });
+    return bounded.plain;
+  } catch (error) {
+    resumeAt = performance.now() + SHARE * (performance.now() - began);
+    throw error;
+  }
 };
 
 /** A C++ (Itanium ABI) or Rust (legacy and v0) name as its source has it; any other name as it is. Never throws. */
@@ -27,13 +58,17 @@ export const demangle = (name: string): string => {
   if (!MANGLED.test(name) || name.length > MAX_LENGTH) return name;
   const before = known.get(name);
   if (before !== undefined) return before;
+  const simple = isPlainMangling(name);
+  // Only names that could be made for it are held up by those that were.
+  if (!simple && performance.now() < resumeAt) return name;
   let plain = name;
   try {
-    if (!loaded) load();
-    plain = glue.demangle_any(name);
+    if (memory === null) load();
+    plain = simple ? glue.demangle_any(name) : withinPatience(name);
   } catch {
-    // A name made to exhaust it leaves it in an unknown state: the next one gets a new one.
-    loaded = false;
+    // What was interrupted is in an unknown state: the next name gets a new one.
+    abandoned = memory;
+    memory = null;
   }
   // What it cannot read it gives back without the underscore that some systems put in front.
   if (plain === '' || plain.length > 4 * MAX_LENGTH || name.endsWith(plain)) plain = name;

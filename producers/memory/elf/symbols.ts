@@ -13,7 +13,8 @@ const SHN_LORESERVE = 0xff00;
 const NESTING = 16;
 /** Names told of one address; a hostile table may have thousands. */
 const MAX_NAMES = 64;
-const MAX_KNOWN = 16_384;
+/** Characters of names that are kept; a hostile table may have long ones everywhere. */
+const MAX_KEPT = 1_000_000;
 
 /** A function's extent in link-time addresses. */
 export interface FunctionSymbol {
@@ -63,6 +64,7 @@ export class SymbolTable {
   readonly #names: readonly ByteSource[];
   readonly #entries: () => SymbolEntries[];
   readonly #known = new Map<number, FunctionSymbol>();
+  #kept = 0;
 
   /** Symbols of a file, and of others with the same addresses. Throws ELF_INVALID. */
   constructor(elf: Elf, ...more: readonly Elf[]) {
@@ -166,7 +168,11 @@ export class SymbolTable {
       names.add(symbolName(this.#names[this.#table[i]!]!, this.#nameAt[i]!));
     names.delete('');
     const symbol = { start, size: this.#sizes[last]!, names: [...names].sort(byPreference) };
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#kept += symbol.names.reduce((sum, name) => sum + name.length, 64);
+    if (this.#kept > MAX_KEPT) {
+      this.#known.clear();
+      this.#kept = 0;
+    }
     this.#known.set(last, symbol);
     return symbol;
   }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import { demangle } from '../../../producers/memory/elf/demangle.js';
 import { functionName, means, withoutParameters } from '../../../producers/memory/elf/function-name.js';
+import { isPlainMangling } from '../../../producers/memory/elf/plain-mangling.js';
 
 test.each([
   ['_ZN6Device7actuateEi', 'Device::actuate(int)'],
@@ -19,6 +20,26 @@ test.each(['main', '_Zebra', '_start', '', '_R', '_Z', 'read_sensor', '_ZN', 'Ü
   (name) => expect(functionName(name)).toEqual({ function: name, linkageName: '' }),
 );
 
+test('the names of the C++ library are those that binutils gives', () => {
+  let names: string[];
+  try {
+    const library = execFileSync('g++', ['-print-file-name=libstdc++.so.6'], { encoding: 'utf8' }).trim();
+    names = execFileSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8', maxBuffer: 64e6 })
+      .split('\n')
+      .map((line) => line.split(' ')[2]?.split('@')[0] ?? '')
+      .filter((name) => /^_Z(?!T|GV)/.test(name) && !/S[saiod]|cv/.test(name))
+      .filter((_, i) => i % 7 === 0);
+  } catch {
+    return;
+  }
+  const theirs = execFileSync('c++filt', { input: names.join('\n'), encoding: 'utf8', maxBuffer: 64e6 }).split('\n');
+  const bare = (name: string): string => withoutParameters(name).replaceAll(' ', '');
+  // They put the type that a template gives back in front.
+  const different = names.filter((name, i) => !bare(theirs[i]!).endsWith(bare(demangle(name))));
+  expect(names.length).toBeGreaterThan(300);
+  expect(different).toEqual([]);
+});
+
 test('names made to exhaust are given back, and what comes after is read as before', () => {
   const backwards = (i: number): string => (i === 0 ? 'S_' : `S${(i - 1).toString(36).toUpperCase()}_`);
   const bombs = [
@@ -32,6 +53,26 @@ test('names made to exhaust are given back, and what comes after is read as befo
   for (const bomb of bombs) expect(demangle(bomb).length).toBeLessThan(5000);
   expect(performance.now() - began).toBeLessThan(3000);
   expect(demangle('_ZN6Device7actuateEj')).toBe('Device::actuate(unsigned int)');
+});
+
+test('what libraries export is nearly all plain, so that it is never held up', () => {
+  for (const plain of [
+    '_ZN6Device7actuateEi',
+    '_ZNKSt8_Rb_treeISsSt4pairIKSsiEE4findERS1_',
+    '_ZN8_private3_goILi5EEEvd',
+  ])
+    expect(isPlainMangling(plain)).toBe(true);
+  for (const other of [
+    'main',
+    '_Z',
+    '_Z1fA10_i',
+    '_Z1fIXadL_Z1gvEEEvv',
+    '_Z1fDTcl1gEE',
+    '_Z99f',
+    '_ZUlvE0_',
+    '_Z1fILN1aE3EEvv',
+  ])
+    expect(isPlainMangling(other)).toBe(false);
 });
 
 test.each([
@@ -54,22 +95,11 @@ test('a user may write any of the names', () => {
     expect(means(new Set([name]), '_ZN6Device7actuateEi')).toBe(false);
 });
 
-test('the names of the C++ library are those that binutils gives', () => {
-  let names: string[];
-  try {
-    const library = execFileSync('g++', ['-print-file-name=libstdc++.so.6'], { encoding: 'utf8' }).trim();
-    names = execFileSync('nm', ['-D', '--defined-only', library], { encoding: 'utf8', maxBuffer: 64e6 })
-      .split('\n')
-      .map((line) => line.split(' ')[2]?.split('@')[0] ?? '')
-      .filter((name) => /^_Z(?!T|GV)/.test(name) && !/S[saiod]|cv/.test(name))
-      .filter((_, i) => i % 7 === 0);
-  } catch {
-    return;
-  }
-  const theirs = execFileSync('c++filt', { input: names.join('\n'), encoding: 'utf8', maxBuffer: 64e6 }).split('\n');
-  const bare = (name: string): string => withoutParameters(name).replaceAll(' ', '');
-  // They put the type that a template gives back in front.
-  const different = names.filter((name, i) => !bare(theirs[i]!).endsWith(bare(demangle(name))));
-  expect(names.length).toBeGreaterThan(300);
-  expect(different).toEqual([]);
+test('a name that makes the demangler go round in circles holds up neither looks nor other names', () => {
+  const endless = `_Z3a${'da'.repeat(90)}cdadadadadadadadadadadadaA${'da'.repeat(60)}idadadadadadadadadadadadadaxadA${'ad'.repeat(60)}`;
+  expect(isPlainMangling(endless)).toBe(false);
+  const began = performance.now();
+  for (let i = 0; i < 200; i++) demangle(`${endless}${i}`);
+  expect(performance.now() - began).toBeLessThan(2000);
+  expect(demangle('_ZN6Device8actuate2Ei')).toBe('Device::actuate2(int)');
 });
