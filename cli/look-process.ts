@@ -15,6 +15,7 @@ export interface LookOptions {
   readonly container?: string;
   readonly dockerHost?: string;
   readonly function?: readonly string[];
+  readonly global?: readonly string[];
   readonly count: number;
   /** µs */
   readonly interval: number;
@@ -33,6 +34,7 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
   const out = outputOf(command);
   const stop = stopOf(command);
   const watch = options.function === undefined ? 'all' : new Set(options.function);
+  const also = { globals: options.global ?? [] };
   const { container, dockerHost, save, from } = options;
   if (from !== undefined) {
     if (pid !== undefined || container !== undefined || save !== undefined)
@@ -40,7 +42,7 @@ export const lookAtProcess = async (pid: string | undefined, options: LookOption
     return lookFrom(from, watch, command);
   }
   const named = await namedTarget({ pid, container, dockerHost }, ioOf(command).env);
-  const targets = 'pid' in named ? oneProcess(named.pid, watch) : everyProcess(named.container, watch);
+  const targets = 'pid' in named ? oneProcess(named.pid, watch, also) : everyProcess(named.container, watch, also);
   // A look's own clock never steps; the real time that it stands for is settled once.
   const offset = Math.round(Date.now() * 1000 - boottimeMicros());
   try {

@@ -1,5 +1,5 @@
 import { ContainerProcesses } from '../producers/container/processes.js';
-import { openTarget, type Target, type Watch } from '../producers/memory/sample/look.js';
+import { openTarget, type Target, type TargetOptions, type Watch } from '../producers/memory/sample/look.js';
 import { isAttestreamError } from '../schemas/errors.js';
 
 /** The processes that a command looks at. */
@@ -11,8 +11,8 @@ export interface LookTargets {
   close(): void;
 }
 
-export const oneProcess = (pid: number, watch: Watch): LookTargets => {
-  const target = openTarget(pid, watch);
+export const oneProcess = (pid: number, watch: Watch, options: TargetOptions = {}): LookTargets => {
+  const target = openTarget(pid, watch, options);
   let over = false;
   return {
     current: () => (over ? [] : [target]),
@@ -24,7 +24,7 @@ export const oneProcess = (pid: number, watch: Watch): LookTargets => {
 };
 
 /** All processes of a container: what it forks and what is brought into it joins, what ends leaves. */
-export const everyProcess = (container: string, watch: Watch): LookTargets => {
+export const everyProcess = (container: string, watch: Watch, options: TargetOptions = {}): LookTargets => {
   const processes = new ContainerProcesses(container);
   const targets = new Map<number, Target>();
   const drop = (target: Target): void => {
@@ -42,7 +42,7 @@ export const everyProcess = (container: string, watch: Watch): LookTargets => {
       let refusal: unknown;
       for (const { pid, startTime } of began) {
         try {
-          const target = openTarget(pid, watch);
+          const target = openTarget(pid, watch, options);
           // The number was given to another process meanwhile.
           if (target.startTime === startTime) targets.set(pid, target);
           else target.close();

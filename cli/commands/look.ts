@@ -17,6 +17,7 @@ export const register = (program: Command): void => {
         .argParser(duration('--interval'))
         .default(100_000, '100ms'),
     )
+    .option('--global <name>', 'also read this global or static variable (repeatable)', gather)
     .option('--stop', 'the process may be stopped for a moment where a look is not clear otherwise')
     .option('--save <dir>', 'keep the raw evidence of each look in this new folder')
     .option('--no-files', 'with --save: leave out the program and its libraries')

@@ -76,8 +76,11 @@ export const lookJson = (look: LookResult, offset: number): object => ({
   pid: look.pid,
   startTime: look.startTime,
   gone: look.gone,
+  refused: look.refused === '' ? null : look.refused,
+  stopped: look.stopped ?? false,
   runtime: look.runtime,
   architecture: look.architecture,
   threads: look.threads.map((thread) => threadJson(thread, look)),
+  globals: (look.globals ?? []).map(parameterJson),
   cost: { micros: look.micros, bytesRead: look.bytesRead },
 });

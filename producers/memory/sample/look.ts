@@ -17,6 +17,7 @@ import { StoppedProcess, type StoppedThread } from './ptrace.js';
 import { RESIDUE_BYTES, readResidue } from './residue.js';
 import { decodeStack } from './stack-decoder.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
+import { WatchedGlobals } from './watched-globals.js';
 
 /** rdi, rsi, rdx, r10, r8, r9 by DWARF number. */
 const ARGUMENT_REGISTERS = [5, 4, 1, 10, 8, 9] as const;
@@ -103,6 +104,8 @@ export interface LookResult {
 export interface TargetOptions {
   /** Look for what calls that returned have left below the stack pointer; true if absent. */
   readonly residue?: boolean;
+  /** Globals and statics whose values are read at each look. */
+  readonly globals?: readonly string[];
 }
 
 /** Functions and parameters whose values are to be read; `all` also takes what pointers of every function point at. */
@@ -144,6 +147,7 @@ export class Target {
   readonly #watch: Watch;
   readonly #threads = new Map<number, ThreadFiles>();
   readonly #below: number;
+  readonly #globals: WatchedGlobals;
   readonly #seen = new Map<number, SeenStack>();
   /** The folder of threads: it stays this process's, whoever gets its number later. */
   readonly #tasks: number;
@@ -162,10 +166,11 @@ export class Target {
     this.#now = boottimeMicros();
   };
 
-  constructor(pid: number, watch: Watch, { residue = true }: TargetOptions) {
+  constructor(pid: number, watch: Watch, { residue = true, globals = [] }: TargetOptions) {
     this.pid = pid;
     this.#watch = watch;
     this.#below = residue ? RESIDUE_BYTES : 0;
+    this.#globals = new WatchedGlobals(globals);
     const stat = readStat(`/proc/${pid}`);
     if (stat === null) throw gone(pid);
     if ((stat.flags & PF_KTHREAD) !== 0)
@@ -257,6 +262,7 @@ export class Target {
       this.#image.close();
       this.#image = new ProcessImage(liveImageSource(via));
       this.#binary = binary;
+      this.#globals.forget();
       this.#refreshed = { at: Number.NEGATIVE_INFINITY, took: 0 };
       this.#seen.clear();
       for (const files of this.#threads.values()) files.forget();
@@ -349,6 +355,7 @@ export class Target {
       gone: over,
       refused,
       threads: over ? [] : threads,
+      globals: over || refused !== '' ? [] : this.#globals.read(this.#image, this.#binary, this.#memory),
       micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
       bytesRead,
       reopened: releasedForLimit() - reopened,
@@ -397,6 +404,7 @@ export class Target {
         from,
         at: boottimeMicros(),
         threads,
+        globals: this.#globals.read(this.#image, this.#binary, this.#memory),
         micros: Math.ceil(took[0] * 1e6 + took[1] / 1e3),
         bytesRead,
         stopped: true,
@@ -500,7 +508,7 @@ export class Target {
     // The next look reads at once what this one needed in the end.
     if (extended) files.wanted = BLOCK_LIMIT;
     if (more && !this.#still(files)) return null;
-    const residue = readResidue(this.#image, this.#watch, sp, files.below, this.#memory);
+    const residue = readResidue(this.#image, this.#watch, sp, files.around, files.below, this.#memory);
     return { complete, frames, residue, syscall: { number: syscall, arguments: syscallArguments(files.line) } };
   }
 

@@ -15,17 +15,18 @@ const NO_SLOTS: ReadonlyMap<number, number> = new Map();
 /**
  * Functions that calls returned to or from below SP: each word that follows a call inside a function's code was a return address
  * into that function. Nearest first, each function once. A hint of the recent past and never a fact: a word may be older than
- * the program's last loop, and a live function may have left it. `bytes` end at `sp`.
+ * the program's last loop, and a live function may have left it. `bytes` lie around SP: `below` of them, then the live stack.
  */
 export const readResidue = (
   image: ProcessImage,
   watch: Watch,
   sp: number,
   bytes: Buffer,
+  below: number,
   readMemory: ReadMemory,
 ): SeenFrame[] => {
   if (watch !== 'all' && watch.size === 0) return [];
-  const base = sp - bytes.length;
+  const base = sp - below;
   const stack = new StackMemory({ address: base, bytes });
   const memory = (address: number, length: number): Buffer => {
     const near = stack.bytes(address, length);
@@ -33,7 +34,7 @@ export const readResidue = (
   };
   const found: SeenFrame[] = [];
   const met = new Set<number>();
-  for (let at = bytes.length - 8 - (sp % 8); at >= 0 && met.size < MAX_RESIDUE; at -= 8) {
+  for (let at = below - 8 - (sp % 8); at >= 0 && met.size < MAX_RESIDUE; at -= 8) {
     const high = bytes.readUInt32LE(at + 4);
     // User addresses have 47 bits, and no code lies in the lowest pages.
     if (high > 0x7fff) continue;

@@ -96,7 +96,8 @@ export class Sampler {
     const { id, pid, startTime } = request;
     const group = this.#groups.get(request.group)!;
     try {
-      const target = openTarget(pid, new Set(request.release.functions.keys()));
+      const { functions, globals } = request.release;
+      const target = openTarget(pid, new Set(functions.keys()), { globals: [...globals.keys()] });
       if (startTime !== null && target.startTime !== startTime) {
         target.close();
         this.#tell({ is: 'failed', id, code: 'PROCESS_GONE', message: `there is no process ${pid}:${startTime}` });

@@ -42,8 +42,9 @@ export class ThreadFiles implements Holder {
   #space = Buffer.alloc(0);
   /** The last valid look's block begins at SP; empty if there is no memory there. */
   block = Buffer.alloc(0);
-  /** What lay right below SP then. */
-  below = Buffer.alloc(0);
+  /** What lay around SP then: `below` bytes, and the block. */
+  around = Buffer.alloc(0);
+  below = 0;
   readonly #belowWanted: number;
   /** Bytes that the next block should have. */
   wanted = 4096;
@@ -187,9 +188,9 @@ export class ThreadFiles implements Holder {
   }
 
   #take(below: number, got: number): void {
-    if (this.below.length === below && this.block.length === got - below && this.block.buffer === this.#space.buffer)
-      return;
-    this.below = this.#space.subarray(0, below);
+    if (this.below === below && this.around.length === got && this.around.buffer === this.#space.buffer) return;
+    this.below = below;
+    this.around = this.#space.subarray(0, got);
     this.block = this.#space.subarray(below, got);
   }
 
