@@ -19,7 +19,8 @@ export type Fill = 'per-bank' | 'padded-sha1' | 'padded-sha1-violations-padded';
 
 export const FILLS_OF: Readonly<Record<BankMode, readonly Fill[]>> = {
   'per-bank': ['per-bank'],
-  'padded-sha1': ['padded-sha1', 'padded-sha1-violations-padded'],
+  // In this order: the second one's state before a violation is what the first goes on from.
+  'padded-sha1': ['padded-sha1-violations-padded', 'padded-sha1'],
 };
 
 export const modeOf = (fill: Fill): BankMode => (fill === 'per-bank' ? 'per-bank' : 'padded-sha1');

@@ -1,9 +1,10 @@
 import { AttestreamError } from '../errors.js';
 import { type BankMode, type BankModes, type Fill, modeOf } from './bank-mode.js';
 import type { ImaRecord } from './entry.js';
+import { RECORD_WORDS, wordsOf } from './hash-batch.js';
 import type { RecordSpan } from './record-span.js';
-import type { ImaReplay } from './replay.js';
-import type { ImaBank } from './template-hash.js';
+import type { ImaReplay, ReplayObserver } from './replay.js';
+import { BANK_BYTES, type ImaBank } from './template-hash.js';
 
 /** A PCR value that is to be explained, as quoted or given. */
 export interface QuotedPcr {
@@ -37,7 +38,7 @@ export interface NearestPrefix {
  * Looks for the prefix of a list that explains every given value at once, one mode a bank. The list may run ahead of the quote,
  * so any prefix from the starting replay on will do, that of no further entry included. The first one found counts.
  */
-export class ImaPrefixSearch {
+export class ImaPrefixSearch implements ReplayObserver {
   readonly #expected: readonly QuotedPcr[];
   readonly #modes: BankModes;
   readonly #replay: ImaReplay;
@@ -45,6 +46,7 @@ export class ImaPrefixSearch {
   #found: PrefixMatch | null = null;
   #best: NearestPrefix;
   readonly #alone: (number | null)[];
+  readonly #words: readonly Int32Array[];
 
   /**
    * @param start where the last match stands; it is not changed
@@ -63,34 +65,60 @@ export class ImaPrefixSearch {
     this.#banks = [...new Set(expected.map(({ bank }) => bank))];
     this.#alone = expected.map(() => null);
     this.#best = { count: start.count, explained: [], missing: expected, alone: this.#alone };
+    this.#words = expected.map(({ bank, value }) => wordsOf(bank, value));
     this.#look();
+    this.#replay.observe(this);
   }
 
   get match(): PrefixMatch | null {
+    this.#replay.settleRecords();
+    // From here on the replay belongs to whoever asks.
+    if (this.#found !== null) this.#replay.observe(null);
     return this.#found;
   }
 
   get nearest(): NearestPrefix {
+    this.#replay.settleRecords();
     return { ...this.#best, alone: [...this.#alone] };
   }
 
-  /** True once the prefix is found; further records are ignored then. */
+  /** True once the prefix is known to be found; records behind it are ignored. It may become known later: `match` tells it. */
   extend(record: ImaRecord): boolean {
-    if (this.#found !== null) return true;
-    this.#replay.extend(record);
-    this.#look();
+    if (this.#found === null) this.#replay.extend(record);
     return this.#found !== null;
   }
 
   extendSpan(span: RecordSpan): boolean {
-    if (this.#found !== null) return true;
-    this.#replay.extendSpan(span);
+    if (this.#found === null) this.#replay.extendSpan(span);
+    return this.#found !== null;
+  }
+
+  /** For the replay: whether a state is one of the values. */
+  hits(bank: ImaBank, fill: Fill, pcr: number, words: Int32Array, at: number, count: number): boolean {
+    for (const [i, value] of this.#expected.entries()) {
+      if (value.bank !== bank || value.pcr !== pcr || !this.#allowed(bank, fill)) continue;
+      const wanted = this.#words[i]!;
+      const first = wanted[0]!;
+      for (let state = at, end = at + count * RECORD_WORDS; state < end; state += RECORD_WORDS)
+        if (words[state] === first && this.#isState(words, state, wanted, BANK_BYTES[bank] / 4)) return true;
+    }
+    return false;
+  }
+
+  #isState(words: Int32Array, at: number, wanted: Int32Array, count: number): boolean {
+    for (let i = 0; i < count; i++) if (words[at + i] !== wanted[i]) return false;
+    return true;
+  }
+
+  /** For the replay: looks at the state as it is now; true if it is what was looked for. */
+  look(): boolean {
     this.#look();
     return this.#found !== null;
   }
 
   #look(): void {
-    const count = this.#replay.count;
+    if (this.#found !== null) return;
+    const count = this.#replay.settledCount;
     const fills = this.#expected.map(({ bank, pcr, value }) =>
       this.#replay.fillsGiving(bank, pcr, value).filter((fill) => this.#allowed(bank, fill)),
     );

@@ -9,17 +9,31 @@ export const BANK_BYTES: Readonly<Record<ImaBank, number>> = { sha1: 20, sha256:
 
 const BY_BYTES: Readonly<Record<number, ImaBank>> = { 20: 'sha1', 32: 'sha256', 48: 'sha384', 64: 'sha512' };
 
-const PADDING = Buffer.alloc(256);
+/** Bank whose digests have so many bytes; null if none has. */
+export const bankOfBytes = (bytes: number): ImaBank | null => BY_BYTES[bytes] ?? null;
+
+/** Bytes that template `ima` hashes: the digest, and the name padded with NUL. */
+export const PLAIN_MESSAGE = 20 + 256;
+
+/** Writes what template `ima` hashes to `into` at `at`; its data are `digest[20] | u32 length | name`. */
+export const plainMessage = (data: Buffer, start: number, end: number, into: Buffer, at: number): void => {
+  const digest = Math.min(20, end - start);
+  data.copy(into, at, start, start + digest);
+  into.fill(0, at + digest, at + 20);
+  const name = Math.max(0, Math.min(256, end - start - 24));
+  data.copy(into, at + 20, start + 24, start + 24 + name);
+  into.fill(0, at + 20 + name, at + PLAIN_MESSAGE);
+};
 
 /**
  * The template hash: over the data with every length in them; of template `ima` over digest ‖ name padded with NUL to 256
  * bytes, without the length.
  */
 export const templateHash = (bank: ImaBank, plain: boolean, data: Buffer): Buffer => {
-  const hash = createHash(bank);
-  if (!plain) return hash.update(data).digest();
-  const name = data.subarray(24);
-  return hash.update(data.subarray(0, 20)).update(name).update(PADDING.subarray(name.length)).digest();
+  if (!plain) return createHash(bank).update(data).digest();
+  const message = Buffer.alloc(PLAIN_MESSAGE);
+  plainMessage(data, 0, data.length, message, 0);
+  return createHash(bank).update(message).digest();
 };
 
 /**
