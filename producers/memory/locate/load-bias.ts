@@ -2,8 +2,17 @@ import type { Elf, Segment } from '../elf/elf.js';
 import { ET_EXEC } from '../elf/elf.js';
 import type { Mapping } from './proc-files.js';
 
-/** The smallest page of any machine: what the kernel maps begins at a multiple of it. */
-const PAGE = 4096;
+/** The smallest and the largest page of any machine: what the kernel maps begins at a multiple of its own. */
+const LEAST_PAGE = 4096;
+const LARGEST_PAGE = 65_536;
+
+/** The machine's page: the largest that divides all that is mapped. */
+const pageOf = (mappings: readonly Mapping[]): number => {
+  let page = LARGEST_PAGE;
+  for (const { start, end } of mappings)
+    while (page > LEAST_PAGE && (start % page !== 0 || end % page !== 0)) page /= 2;
+  return page;
+};
 
 /** The segment's bytes that the mapping's first page shows begin where the kernel rounded the segment's offset down to. */
 const shows = (segment: Segment, offset: number, page: number): boolean =>
