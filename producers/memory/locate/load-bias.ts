@@ -26,9 +26,10 @@ const biasOf = (segment: Segment, mapping: Mapping): number =>
 /**
  * Run-time address minus link-time address of the code in one mapping of a file; null if no segment of the file is mapped there.
  * Two segments may share a page of the file (the end of one, the start of the next), each mapped at an address of its own:
- * what the file's other mappings agree with is right. `page` is the machine's, or the smallest there is.
+ * what the file's other mappings agree with is right.
  */
-export const loadBias = (elf: Elf, mapping: Mapping, mappings: readonly Mapping[], page = PAGE): number | null => {
+export const loadBias = (elf: Elf, mapping: Mapping, mappings: readonly Mapping[]): number | null => {
+  const page = pageOf(mappings);
   const showing = elf.loads.filter((segment) => shows(segment, mapping.offset, page));
   const executable = showing.filter((segment) => segment.executable);
   const candidates = new Set((executable.length > 0 ? executable : showing).map((segment) => biasOf(segment, mapping)));
