@@ -5,6 +5,7 @@ import { register as copy } from './commands/copy.js';
 import { register as db } from './commands/db.js';
 import { register as demo } from './commands/demo.js';
 import { register as doctor } from './commands/doctor.js';
+import { register as evidence } from './commands/evidence.js';
 import { register as explain } from './commands/explain.js';
 import { register as host } from './commands/host.js';
 import { register as ima } from './commands/ima.js';
@@ -35,6 +36,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   trace,
   copy,
   ima,
+  evidence,
   policy,
   agent,
   host,

@@ -35,6 +35,8 @@ export const ERRORS = {
 
   ENROLMENT_UNPROVEN:
     'A record of an enrolment does not follow from those before it: no request, no challenge, a wrong secret, other keys or no approval. It is kept as a dead letter, and the host is not enrolled by it.',
+  EVIDENCE_INVALID:
+    'A bundle of evidence, or a file with the keys of a host, is not of the documented form. The message names the place in it.',
   EVIDENCE_IGNORED:
     'Evidence that says nothing for or against a host: late, a copy, for no tick that is known here, or of a host that nobody enrolled. It is kept as a dead letter.',
 

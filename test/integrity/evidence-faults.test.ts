@@ -808,8 +808,8 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** AIK1 is judged at enrolment; a bad signature of a file needs the key of a signer: both have tests of their own. */
-const ELSEWHERE = ['aik1.attributes', 'ima.signature'];
+/** Keys of enrolment are judged there and in bundles; a bad signature of a file needs the key of a signer: tests of their own. */
+const ELSEWHERE = ['ek.malformed', 'aik1.malformed', 'aik1.attributes', 'ima.signature'];
 
 const judged = ({ host, policy }: Pick<Fault, 'host' | 'policy'>): Promise<Judged> =>
   judgeHosts(host().records, { policy: policy === null ? null : policyText(policy ?? {}) });

@@ -12,6 +12,8 @@ export const CHECK_VALUES = {
   'epoch.old': 0,
   'core.malformed': 99,
   'core.host': 97,
+  'ek.malformed': 99,
+  'aik1.malformed': 99,
   'aik2.malformed': 99,
   'certify.missing': 0,
   'certify.signature': 99,
