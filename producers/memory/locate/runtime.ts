@@ -16,13 +16,18 @@ const pythonVersion = (elf: Elf, path: string): string => {
 };
 
 const GO_MAGIC = Buffer.from('\xff Go buildinf:', 'latin1');
-const GO_SEARCH = 64 * 1024;
+const GO_SEARCH = 1024 * 1024;
 
 /** Release that a Go program was built with, from `.go.buildinfo` or, without section headers, where the linker puts it; null if it is none. */
 const goVersion = (elf: Elf): string | null => {
   const section = elf.sections.find(({ name }) => name === '.go.buildinfo');
   const starts =
-    section === undefined ? elf.loads.filter((load) => !load.executable).map(({ vaddr }) => vaddr) : [section.vaddr];
+    section === undefined
+      ? elf.loads
+          .filter((load) => load.writable)
+          .slice(0, 4)
+          .map(({ vaddr }) => vaddr)
+      : [section.vaddr];
   for (const start of starts) {
     const bytes = bytesAt(elf, start, section === undefined && elf.sections.length === 0 ? GO_SEARCH : 64);
     const at = bytes.indexOf(GO_MAGIC);
