@@ -96,11 +96,16 @@ export class CaptureFiles {
     return this.read(name, limit)?.toString('latin1') ?? null;
   }
 
-  /** hex; null if there is no such file */
+  /** In hex, of what a file holds unpacked where only a gzipped one is there; null if there is no such file. */
   sha256(name: string): string | null {
     const path = this.#resolve(name);
     const file = path === null ? null : openRegularFile(path);
-    if (file === null) return null;
+    if (file === null) {
+      const packed = this.program(name);
+      return packed === null
+        ? null
+        : createHash('sha256').update(packed.source.read(0, packed.source.size)).digest('hex');
+    }
     try {
       const hash = createHash('sha256');
       const piece = Buffer.alloc(Math.min(HASH_PIECE, Math.max(1, file.stat.size)));
