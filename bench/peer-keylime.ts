@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { peerFolder } from './peer-folder.js';
+
+const run = promisify(execFile);
+
+/** Versions that were measured; the wheel names none of the others itself. */
+const PACKAGES = ['keylime==7.14.3', 'jsonschema', 'pyyaml', 'cryptography', 'lark', 'packaging'];
+
+export type KeylimeReplay =
+  | { readonly missing: string }
+  /** Entries a second of the processor, and the PCR that it came to, in hex. */
+  | { readonly rate: number; readonly value: string };
+
+/** Lets Keylime replay a list in text: fetched from PyPI at the first time. Says what is missing where it cannot. */
+export const replayWithKeylime = async (list: string, hash: 'sha1' | 'sha256'): Promise<KeylimeReplay> => {
+  const folder = peerFolder('keylime');
+  if (folder === null) return { missing: 'bench/peers/keylime is not part of this installation' };
+  const { source, cache } = folder;
+  const python = join(cache, 'venv/bin/python');
+  const marker = join(cache, 'venv/installed');
+  try {
+    mkdirSync(cache, { recursive: true });
+    if (!existsSync(marker)) {
+      await run('python3', ['-m', 'venv', join(cache, 'venv')], { timeout: 120_000 });
+      await run(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...PACKAGES], {
+        timeout: 300_000,
+      });
+      writeFileSync(marker, '');
+    }
+  } catch (error) {
+    const { code, message, stderr } = error as NodeJS.ErrnoException & { stderr?: string };
+    if (code === 'ENOENT') return { missing: `no Python here (${message})` };
+    return { missing: `Keylime could not be installed: ${(stderr || message).trim().split('\n').at(-1)}` };
+  }
+  const file = join(cache, 'list.txt');
+  writeFileSync(file, list);
+  try {
+    const { stdout } = await run(python, [join(source, 'replay.py'), file, hash, '3'], {
+      timeout: 300_000,
+      env: { ...process.env, PYTHONPATH: join(source, 'stubs') },
+    });
+    const runs = stdout
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as { entries: number; cpu: number; value: string });
+    const first = runs[0];
+    if (first === undefined) return { missing: 'it printed no figure' };
+    return { rate: Math.max(...runs.map(({ entries, cpu }) => entries / cpu)), value: first.value };
+  } catch (error) {
+    const { message, stderr } = error as Error & { stderr?: string };
+    return { missing: `its replay failed: ${(stderr || message).trim().split('\n').at(-1)}` };
+  }
+};
