@@ -50,6 +50,7 @@ export const register = (program: Command): void => {
       'after',
       examples(
         ['record --pid 4711 --policy device.yaml --out trace/ --for 10s', 'ten seconds of a running process'],
+        ['record --container pump --survey --for 30s', 'what a program does, to choose from for a policy'],
         ['record --policy device.yaml --out trace/ -- ./device --fast', 'a program from its beginning to its end'],
       ),
     )
