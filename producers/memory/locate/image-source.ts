@@ -79,7 +79,12 @@ export const liveImageSource = (pid: number): ImageSource => {
     const file = openRegularFile(path);
     if (file === null) return null;
     const close = (): void => closeSync(file.fd);
-    if (accept(file.stat)) return { source: sourceOfFile(file.fd), identity: identityOf(file, rootIdentity()), close };
+    try {
+      if (accept(file.stat))
+        return { source: sourceOfFile(file.fd), identity: identityOf(file, rootIdentity()), close };
+    } catch {
+      // The process has just ended.
+    }
     close();
     return null;
   };
