@@ -27,8 +27,10 @@ export class StackMemory {
   }
 
   #find(address: number, size: number): boolean {
+    // Beyond 2^53 numbers are rounded, and no stack lies there.
+    if (!Number.isSafeInteger(address)) return false;
     const inside = (block: StackBlock): boolean =>
-      address >= block.address && address + size <= block.address + block.bytes.length;
+      address >= block.address && address - block.address + size <= block.bytes.length;
     if (inside(this.#current)) return true;
     const known = this.#blocks.find(inside);
     if (known !== undefined) {
