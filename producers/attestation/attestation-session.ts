@@ -6,9 +6,9 @@ import type { PcrSelection } from '../../schemas/tpm/selection.js';
 import { type AttestationKey, createAik2 } from './keys/attestation-key.js';
 import { loadEk, type Platform, type PlatformOptions } from './platform.js';
 import { type Attestation, certify, quote } from './tpm/attestation.js';
+import { isTpmRefusal } from './tpm/command.js';
 import { flushContext } from './tpm/flush-context.js';
 import { withScope } from './tpm/scope.js';
-import { isTpmRefusal } from './tpm/command.js';
 
 /** A second attestation key of this boot, and AIK1's word for it. */
 export interface AttestationSession {

@@ -1,19 +1,17 @@
 import { coreDigest, encodeCore, headsDigest, NO_EVIDENCE, vpcrDigest } from '../../schemas/evidence/core.js';
 import { quoteQualifyingData } from '../../schemas/evidence/qualifying-data.js';
 import type { ChainHead, VpcrRow } from '../../schemas/records.js';
-import { isHashName } from '../../schemas/tpm/algorithms.js';
-import { parseAttest } from '../../schemas/tpm/attest.js';
-import { type PcrValue, pcrDigest } from '../../schemas/tpm/pcr-digest.js';
+import type { PcrValue } from '../../schemas/tpm/pcr-digest.js';
 import { type PcrSelection, selectionFromText } from '../../schemas/tpm/selection.js';
-import { parseSignature } from '../../schemas/tpm/signature.js';
 import type { Measurements } from '../measurement/measurements.js';
 import type { EventStream } from '../stream/event-stream.js';
 import { type AttestationSession, beginSession, endSession, quoteInSession } from './attestation-session.js';
 import type { Challenge } from './challenges.js';
 import type { AttestationKey } from './keys/attestation-key.js';
 import type { Platform, PlatformOptions } from './platform.js';
-import type { Attestation } from './tpm/attestation.js';
+import { registersAtQuote } from './registers-at-quote.js';
 import { pcrRead } from './tpm/pcr.js';
+import type { Tpm } from './tpm/tpm.js';
 
 /** Containers' registers and the binding list that a quote of PCR 12 covers; a host without containers has neither. */
 export interface Bindings {
@@ -98,7 +96,7 @@ export class EvidenceProducer {
     newest: Pick<Challenge, 'leaves' | 'verifiers'>,
     selection: PcrSelection,
   ): Promise<boolean> {
-    const { platform, events, measurements, bindings, bootNonce, now } = this.#options;
+    const { platform, events, measurements, bindings, bootNonce, keys, now } = this.#options;
     const session = await this.#ensureSession(challenge, newest);
     measurements.firmware();
     const nI0 = await measurements.catchUp();
@@ -117,7 +115,8 @@ export class EvidenceProducer {
       prevEvidence: this.#previous,
       assignment: '',
     });
-    const quoted = await this.#quote(session, quoteQualifyingData(platform.host, core), selection);
+    const before = await readRegisters(keys.tpm, selection);
+    const quoted = await quoteInSession(keys, session, quoteQualifyingData(platform.host, core), selection);
     if (quoted === null) {
       // Nothing is left to flush.
       this.#session = null;
@@ -125,6 +124,9 @@ export class EvidenceProducer {
     }
     const nI1 = await measurements.catchUp();
     const nB1 = bindings.count();
+    // The last record before the count may have reached the list and not yet the register.
+    const window = nI1 === nI0 ? measurements.newest.slice(-1) : measurements.newest.slice(-(nI1 - nI0) - 1);
+    const hints = registersAtQuote({ quoted, selection, before, window }) ?? before;
     const { attest, signature } = session.certified;
     events.put('Evidence', {
       at: now(),
@@ -133,8 +135,8 @@ export class EvidenceProducer {
       vpcrTable,
       aik2Public: session.aik2.public.bytes,
       certify: this.#sent ? null : { attest, signature, leaves: session.leaves },
-      quote: { attest: quoted.made.attest, signature: quoted.made.signature },
-      pcrHints: quoted.hints,
+      quote: { attest: quoted.attest, signature: quoted.signature },
+      pcrHints: hints,
       nI1,
       nB1,
     });
@@ -143,25 +145,19 @@ export class EvidenceProducer {
     this.#previous = coreDigest(core);
     return true;
   }
-
-  /** The quote, and register values that explain it if they stood still long enough. */
-  async #quote(
-    session: AttestationSession,
-    qualifyingData: Buffer,
-    selection: PcrSelection,
-  ): Promise<{ readonly made: Attestation; readonly hints: readonly PcrValue[] } | null> {
-    const { keys } = this.#options;
-    const before = await pcrRead(keys.tpm, selection);
-    const made = await quoteInSession(keys, session, qualifyingData, selection);
-    if (made === null) return null;
-    if (explains(made, selection, before.values)) return { made, hints: before.values };
-    return { made, hints: (await pcrRead(keys.tpm, selection)).values };
-  }
 }
 
-const explains = (made: Attestation, selection: PcrSelection, values: readonly PcrValue[]): boolean => {
-  const { hash } = parseSignature(made.signature);
-  if (!isHashName(hash)) return false;
-  const digest = pcrDigest(selection, values, hash);
-  return digest !== null && parseAttest(made.attest).quote?.pcrDigest.equals(digest) === true;
+/** The register of the kernel's list. */
+const IMA_PCR = 10;
+
+/** The selected registers; those of the kernel's list by one command, so that its banks are of one instant. */
+const readRegisters = async (tpm: Tpm, selection: PcrSelection): Promise<readonly PcrValue[]> => {
+  const part = (wanted: (pcr: number) => boolean): PcrSelection =>
+    selection.map(({ hash, pcrs }) => ({ hash, pcrs: pcrs.filter(wanted) })).filter(({ pcrs }) => pcrs.length > 0);
+  const moving = part((pcr) => pcr === IMA_PCR);
+  const still = part((pcr) => pcr !== IMA_PCR);
+  return [
+    ...(still.length === 0 ? [] : (await pcrRead(tpm, still)).values),
+    ...(moving.length === 0 ? [] : (await pcrRead(tpm, moving)).values),
+  ];
 };

@@ -1,3 +1,4 @@
+import type { ImaRecord } from '../../schemas/ima/entry.js';
 import type { EventStream } from '../stream/event-stream.js';
 import { FIRMWARE_LOG, firmwareLogParts, kernelCommandLine } from './firmware-log.js';
 import { ImaList, KERNEL_LIST } from './ima-list.js';
@@ -14,6 +15,9 @@ export interface MeasurementsOptions {
   readonly published: Published;
 }
 
+/** Newest records that are kept: more than a kernel adds within a quote. */
+const NEWEST = 512;
+
 /** Records between which the log is waited for. */
 const AT_ONCE = 512;
 
@@ -24,6 +28,7 @@ export class Measurements {
   /** Records before it were told by an earlier agent. */
   #told: number;
   #firmware: boolean;
+  readonly #newest: ImaRecord[] = [];
 
   private constructor(options: MeasurementsOptions, list: ImaList | null) {
     this.#options = options;
@@ -63,6 +68,11 @@ export class Measurements {
     return this.#list?.grown ?? false;
   }
 
+  /** The newest records that were told, oldest first: what may have been extended just before or during a quote. */
+  get newest(): readonly ImaRecord[] {
+    return this.#newest;
+  }
+
   /** Tells everything that the list holds now; the number of its records. */
   async catchUp(): Promise<number> {
     if (this.#list === null) return 0;
@@ -72,14 +82,16 @@ export class Measurements {
       if (restarted) this.#told = 0;
       records.forEach((record, i) => {
         if (first + i >= this.#told) this.#put(first + i, record);
+        this.#newest.push(record);
       });
+      if (this.#newest.length > NEWEST) this.#newest.splice(0, this.#newest.length - NEWEST);
       if (records.length === 0) break;
       await this.#options.events.breathe();
     }
     return this.#list.index;
   }
 
-  #put(index: number, record: { pcr: number; template: string; templateDigest: Buffer; data: Buffer }): void {
+  #put(index: number, record: ImaRecord): void {
     const { events, now } = this.#options;
     events.put('ListEntry', { at: now(), list: 'kernel', container: '', index, ...record });
   }
