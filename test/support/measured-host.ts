@@ -11,6 +11,7 @@ import { coreDigest, encodeCore, headsDigest, NO_EVIDENCE, vpcrDigest } from '..
 import { enrolCommitment, hostId } from '../../schemas/evidence/enrolment.js';
 import { certifyQualifyingData, quoteQualifyingData } from '../../schemas/evidence/qualifying-data.js';
 import type { ImaRecord } from '../../schemas/ima/entry.js';
+import type { HostPolicy } from '../../schemas/policy/host/host-policy.js';
 import { parseHostPolicy } from '../../schemas/policy/host/parse.js';
 import type {
   ChainHead,
@@ -68,6 +69,8 @@ export class MeasuredHost {
   readonly #schemas = new SchemaTable();
   stream: Buffer;
   boot = 'boot-1';
+  /** The host's own clock, for what it says next. */
+  at = 1_000_000;
   #seq = 0;
   #head: Buffer = CHAIN_START;
   #sent = 0;
@@ -91,7 +94,7 @@ export class MeasuredHost {
 
   // --- the host's own records ---
 
-  put<N extends RecordName>(name: N, fields: Omit<Records[N], 'stream' | 'seq' | 'at'>, at = 1_000_000): Placed<N> {
+  put<N extends RecordName>(name: N, fields: Omit<Records[N], 'stream' | 'seq' | 'at'>, at = this.at): Placed<N> {
     const record = { ...fields, at, stream: this.stream, seq: this.#seq } as unknown as Records[N];
     const index = this.#schemas.current(name);
     this.#head = nextChainHead(
@@ -380,20 +383,31 @@ const decoded = <N extends 'Verdict' | 'DeadLetter'>(
 export const reasonsOf = (verdict: Verdict): string[] =>
   (JSON.parse(verdict.bindings['reasons'] ?? '[]') as { code: string }[]).map(({ code }) => code);
 
+export interface JudgeOptions {
+  readonly policy?: string | null;
+  readonly cut?: number;
+  /** Policies that assignments may name, instead of one that holds from the start. */
+  readonly blobs?: readonly HostPolicy[];
+  readonly keys?: readonly KeyObject[];
+}
+
 /** Judges records; `cut` takes a snapshot after each of so many and goes on in a new engine. */
 export const judgeHosts = async (
   records: readonly Placed[],
-  { policy = policyText(), cut }: { readonly policy?: string | null; readonly cut?: number } = {},
+  { policy = policyText(), cut, blobs, keys = [VERIFIER] }: JudgeOptions = {},
 ): Promise<Judged> => {
   const log = memoryLog();
   const at = { topic: 'measurements', partition: 0 };
   await log.createTopic(at.topic, 1);
   const start = (): Engine =>
     createEngine({
-      fold: startupFold(policy === null ? {} : { policies: [parseHostPolicy(policy, 'policy.yaml')] }),
+      fold: startupFold({
+        ...(policy === null || blobs !== undefined ? {} : { policies: [parseHostPolicy(policy, 'policy.yaml')] }),
+        blob: (digest) => blobs?.find((blob) => blob.digest === digest),
+      }),
       partition: 0,
       schemas: log.schemas,
-      keys: pinnedKeys([VERIFIER]),
+      keys: pinnedKeys(keys),
     });
   let engine = start();
   const outputs: Output[] = [];
