@@ -5,12 +5,12 @@ import { passedValue } from './entry-values.js';
 import { frameBaseIsCfa, frameEvaluation } from './evaluation.js';
 import { evaluate, type Placed } from './expression.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
-import { type CompiledFunction, functionAt, parametersOf, type Scope, scopesAt } from './functions.js';
+import { type CompiledFunction, functionOf, parametersOf, type Scope, scopesAt } from './functions.js';
 import { type LineTable, readLineTable } from './line-table.js';
 import { expressionAt, type Location, locationOf } from './location-lists.js';
 import { locationText } from './location-text.js';
 import { functionNameOf, linkageNameOf } from './names.js';
-import { collect } from './object-bytes.js';
+import { collect, type ObjectBytes } from './object-bytes.js';
 import { OP } from './operations.js';
 import { constantBytes, type Shape, shapeOf } from './shapes.js';
 import { textOf } from './text.js';
@@ -27,7 +27,7 @@ import {
   type Unit,
 } from './unit.js';
 import { decodeValue } from './value-decoder.js';
-import type { DecodedParameter } from './values.js';
+import type { DecodedParameter, ParameterValue, ValueKind } from './values.js';
 
 const MAX_PLANS = 8192;
 const MAX_PARAMETERS = 64;
@@ -71,6 +71,10 @@ interface ParameterPlan {
   readonly text: string | null;
   /** What stands in the register on entry of the function can be asked of the caller; null for parameters of inlined functions. */
   readonly passedIn: Buffer | null;
+  /** The place that is told here is, itself, what was passed in the parameter's own register. */
+  readonly isPassed: boolean;
+  /** For people, of what was passed. */
+  readonly passedText: string;
   /** What is found here is what was passed: nothing in the source can change it. */
   readonly unchanging: boolean;
   /** Why there is no value here at all. */
@@ -136,10 +140,9 @@ const planOf = (info: DebugInfo, frame: FrameView): Plan | null => {
 };
 
 const makePlan = (info: DebugInfo, vaddr: number): Plan | null => {
-  const unit = info.unitOf(vaddr)?.full;
-  const fn = unit === undefined ? null : functionAt(unit, vaddr);
-  if (unit === undefined || fn === null) return null;
-  const table = lineTable(unit);
+  const fn = functionOf(info, vaddr);
+  if (fn === null) return null;
+  const table = lineTable(fn.unit);
   const scopes = scopesAt(fn, vaddr);
   let place = table?.at(vaddr) ?? { file: '', line: 0 };
   const frames = scopes.map((scope, i): FramePlan => {
@@ -194,6 +197,8 @@ const parameterPlan = (
     constant,
     text: shape.kind === 'text' ? pointedText(expression, fn.unit) : null,
     passedIn,
+    isPassed: isPassed(expression, passedIn),
+    passedText: locationText(passedIn, true),
     unchanging: shape.constant || (artificial !== null && flagOf(artificial, AT.artificial)),
     why: early ? 'the function may not have stored its arguments yet' : 'optimised away',
   };
@@ -248,57 +253,44 @@ const decodedParameter = (
   memory: MemoryReader,
 ): DecodedParameter => {
   const { name, shape, location } = plan;
-  if (plan.text !== null)
-    return {
-      name,
-      type: shape.name,
-      kind: 'text',
-      value: plan.text,
-      valueKind: 'current',
-      number: null,
-      location,
-      unavailable: '',
-    };
+  const type = shape.name;
+  const told = (
+    kind: ValueKind,
+    value: ParameterValue,
+    valueKind: 'entry' | 'current',
+    number: DecodedParameter['number'],
+    place: string,
+    unavailable: string,
+  ): DecodedParameter => ({ name, type, kind, value, valueKind, number, location: place, unavailable });
+  if (plan.text !== null) return told('text', plan.text, 'current', null, location, '');
   const passed = plan.passedIn === null ? null : passedIn(plan, frame, fn, memory);
-  const found =
-    plan.constant === null ? objectOf(plan, frame, fn, memory) : { bytes: plan.constant, known: null, why: '' };
-  const { bytes, known } = found;
-  const asPassed = { name, type: shape.name, location: passed === null ? location : locationText(plan.passedIn, true) };
-  if (bytes === null) {
-    if (passed === null) {
-      const kind = shape.kind === 'reference' ? 'pointer' : shape.kind;
-      return {
-        name,
-        type: shape.name,
-        kind,
-        value: null,
-        valueKind: 'current',
-        number: null,
-        location,
-        unavailable: found.why,
-      };
-    }
-    const { why, ...decoded } = decodeValue(shape, passed, null, memory, frame.machine);
-    return { ...asPassed, ...decoded, valueKind: 'entry', unavailable: why };
+  if (passed !== null && plan.isPassed) {
+    const { kind, value, number, why } = decodeValue(shape, passed, null, memory, frame.machine);
+    return told(kind, value, shape.kind === 'reference' ? 'current' : 'entry', number, location, why);
   }
-  const { why, ...decoded } = decodeValue(shape, bytes, known, memory, frame.machine);
+  const {
+    bytes,
+    known,
+    why: missing,
+  } = plan.constant === null ? objectOf(plan, frame, fn, memory) : whole(plan.constant);
+  if (bytes === null && passed === null)
+    return told(shape.kind === 'reference' ? 'pointer' : shape.kind, null, 'current', null, location, missing);
+  const { kind, value, number, why } = decodeValue(shape, bytes ?? passed!, known, memory, frame.machine);
+  // Where it has no place any more, what was passed is told instead.
+  if (bytes === null)
+    return told(kind, value, shape.kind === 'reference' ? 'current' : 'entry', number, plan.passedText, why);
   const entry =
-    isPassed(plan) ||
+    plan.isPassed ||
     plan.unchanging ||
     plan.constant !== null ||
     (passed !== null && known === null && bytes.subarray(0, shape.size).equals(passed));
-  return {
-    name,
-    type: shape.name,
-    ...decoded,
-    valueKind: entry && shape.kind !== 'reference' ? 'entry' : 'current',
-    location,
-    unavailable: why,
-  };
+  return told(kind, value, entry && shape.kind !== 'reference' ? 'entry' : 'current', number, location, why);
 };
 
+const whole = (bytes: Buffer): ObjectBytes => ({ bytes, known: null, why: '' });
+
 /** The place that is told here is, itself, what was passed in the parameter's own register. */
-const isPassed = ({ expression, passedIn }: ParameterPlan): boolean => {
+const isPassed = (expression: Buffer | null, passedIn: Buffer | null): boolean => {
   if (expression === null || passedIn === null) return false;
   const [op, length, register, end] = expression;
   return (
@@ -318,15 +310,9 @@ const passedIn = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, m
   return bytes.subarray(0, plan.shape.size);
 };
 
-interface Found {
-  readonly bytes: Buffer | null;
-  readonly known: Uint8Array | null;
-  readonly why: string;
-}
+const missing = (why: string): ObjectBytes => ({ bytes: null, known: null, why });
 
-const missing = (why: string): Found => ({ bytes: null, known: null, why });
-
-const objectOf = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, memory: MemoryReader): Found => {
+const objectOf = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, memory: MemoryReader): ObjectBytes => {
   const { expression, shape, slot } = plan;
   if (expression === null) return missing(plan.why);
   if (shape.kind === 'other' || (shape.size === 0 && shape.kind !== 'struct'))

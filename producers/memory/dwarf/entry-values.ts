@@ -3,13 +3,14 @@ import { AT, TAG } from './constants.js';
 import { frameEvaluation } from './evaluation.js';
 import { evaluate, type Placed } from './expression.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
-import { type CompiledFunction, functionAt } from './functions.js';
+import { type CompiledFunction, functionOf } from './functions.js';
 import { OP } from './operations.js';
 import { enteredAt, linkedName, returnOf, routeTo, type TailCall } from './tail-calls.js';
 import { blockOf, chainOf, type Die, flagOf, referenceOf } from './unit.js';
 
 /** Calls gone back for one value. */
 const MAX_DEPTH = 24;
+const MAX_TOLD = 64;
 
 /** Which parameter of a call is meant: one passed in a register, or one that the callee's debug information names. */
 export type Passed =
@@ -31,14 +32,36 @@ export const passedValue = (
   const entered = entryOf(frame, fn, memory, depth);
   if (typeof entered === 'string') return entered;
   const { call, from, calling } = entered;
-  for (const parameter of call.unit.children(call)) {
-    if (parameter.tag !== TAG.callSiteParameter && parameter.tag !== TAG.gnuCallSiteParameter) continue;
-    const value = expressionOf(parameter, passed);
-    if (value === undefined) continue;
-    if (value === null) return UNTOLD;
-    return valueOfPlaced(evaluate(value, frameEvaluation(from, calling, memory, depth + 1)), from);
+  const value = toldOf(call, passed);
+  return value === null
+    ? UNTOLD
+    : valueOfPlaced(evaluate(value, frameEvaluation(from, calling, memory, depth + 1)), from);
+};
+
+const told = new WeakMap<Die, Map<Buffer | Die, Buffer | null>>();
+
+/** The expression of a call for what it passed; null if it has none. */
+const toldOf = (call: Die, passed: Passed): Buffer | null => {
+  const key = passed.kind === 'parameter' ? passed.die : passed.expression;
+  let kept = told.get(call);
+  if (kept === undefined) {
+    kept = new Map();
+    told.set(call, kept);
   }
-  return UNTOLD;
+  let known = kept.get(key);
+  if (known === undefined) {
+    if (kept.size >= MAX_TOLD) kept.clear();
+    known = null;
+    for (const parameter of call.unit.children(call)) {
+      if (parameter.tag !== TAG.callSiteParameter && parameter.tag !== TAG.gnuCallSiteParameter) continue;
+      const value = expressionOf(parameter, passed);
+      if (value === undefined) continue;
+      known = value;
+      break;
+    }
+    kept.set(key, known);
+  }
+  return known;
 };
 
 const UNTOLD = 'the caller does not tell what it passed';
@@ -73,8 +96,7 @@ const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, d
   if (gone !== undefined) return gone;
   const { caller } = frame;
   if (caller === null || frame.cfa === null) return 'the caller is not certain';
-  const unit = caller.module.info?.unitOf(caller.vaddr)?.full;
-  const calling = unit === undefined ? null : functionAt(unit, caller.vaddr);
+  const calling = caller.module.info === null ? null : functionOf(caller.module.info, caller.vaddr);
   if (calling === null) return 'the caller has no debug information';
   const call = calling.calls.get(caller.pcVaddr);
   if (call === undefined) return UNTOLD;

@@ -1,9 +1,11 @@
+import { isAttestreamError } from '../../../schemas/errors.js';
 import { Cursor } from '../elf/byte-source.js';
 import { convert, isFloat, isSigned, type NumberType, numberTypeAt, toFloat, toInteger } from './base-values.js';
 import { arithmetic, compare } from './expression-arithmetic.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
 import { exactSleb, exactUleb } from './leb128.js';
 import { OP } from './operations.js';
+import { type Simple, simpleOf } from './simple-expression.js';
 import type { Unit } from './unit.js';
 
 const MAX_STEPS = 2000;
@@ -74,13 +76,43 @@ const stop = (why: string): never => {
 
 /** Runs a location description (DWARF 5, 2.5 and 2.6). Never throws for what the expression does; `initial` begins the stack. */
 export const evaluate = (expression: Buffer, evaluation: Evaluation, initial: bigint | null = null): Placed => {
+  const simple = initial === null ? simpleOf(expression) : null;
+  if (simple !== null) return evaluateSimple(simple, evaluation);
   try {
     return run(expression, evaluation, initial);
   } catch (error) {
     if (error instanceof Stopped) return none(error.why);
     // Damaged expressions stop the reader with an error of its own.
-    return none(error instanceof Error ? error.message : String(error));
+    if (isAttestreamError(error)) return none(error.message);
+    throw error;
   }
+};
+
+const evaluateSimple = (simple: Simple, evaluation: Evaluation): Placed => {
+  const { frame } = evaluation;
+  switch (simple.kind) {
+    case 'constant':
+      return simple.placed;
+    case 'fbreg': {
+      const base = evaluation.frameBase();
+      return typeof base === 'string' ? none(base) : sum(base, simple.offset, false);
+    }
+    case 'breg': {
+      const value = frame?.register(simple.register) ?? null;
+      return value === null
+        ? none(`register ${simple.register} is not known in this frame`)
+        : sum(value, simple.offset, simple.value);
+    }
+    case 'entry': {
+      const value = evaluation.entryValue(simple.expression);
+      return typeof value === 'string' ? none(value) : sum(value, 0n, simple.value);
+    }
+  }
+};
+
+const sum = (base: bigint, offset: bigint, value: boolean): Placed => {
+  const bits = offset === 0n ? base : (base + offset) & MASK;
+  return value ? { kind: 'value', bits, type: null } : { kind: 'memory', address: Number(bits), bits };
 };
 
 const run = (expression: Buffer, evaluation: Evaluation, initial: bigint | null): Placed => {

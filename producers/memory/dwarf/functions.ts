@@ -1,4 +1,5 @@
 import { AT, TAG } from './constants.js';
+import type { DebugInfo } from './debug-info.js';
 import { enteredAt, type Range, rangesOf } from './ranges.js';
 import { addressOf, chainOf, type Die, flagOf, referenceOf, type Unit } from './unit.js';
 
@@ -128,6 +129,26 @@ export const functionAt = (unit: Unit, vaddr: number): CompiledFunction | null =
   for (let i = low - 1, n = 0; i >= 0 && n < 64; i--, n++)
     if (vaddr < functions[i]!.high) return compiledFunction(unit, functions[i]!.at);
   return null;
+};
+
+const located = new WeakMap<DebugInfo, Map<number, CompiledFunction | null>>();
+const MAX_LOCATED = 8192;
+
+/** The function at a link-time address, kept for the next look. Throws DWARF_INVALID. */
+export const functionOf = (info: DebugInfo, vaddr: number): CompiledFunction | null => {
+  let kept = located.get(info);
+  if (kept === undefined) {
+    kept = new Map();
+    located.set(info, kept);
+  }
+  let known = kept.get(vaddr);
+  if (known === undefined) {
+    if (kept.size >= MAX_LOCATED) kept.clear();
+    const unit = info.unitOf(vaddr)?.full;
+    known = unit === undefined ? null : functionAt(unit, vaddr);
+    kept.set(vaddr, known);
+  }
+  return known;
 };
 
 /** A function by the offset of its entry. */

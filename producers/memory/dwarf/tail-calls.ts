@@ -1,7 +1,7 @@
 import { bytesAt } from '../elf/elf.js';
 import { AT } from './constants.js';
 import type { DescribedModule } from './frame-view.js';
-import { type CompiledFunction, compiledFrom, functionAt } from './functions.js';
+import { type CompiledFunction, compiledFrom, functionOf } from './functions.js';
 import { addressOf, chainOf, type Die, holderOf, referenceOf, stringOf } from './unit.js';
 
 /** Functions looked at in search of a route. */
@@ -76,8 +76,7 @@ const findWayBack = (module: DescribedModule, fn: CompiledFunction): boolean => 
 
 /** The function that begins at a link-time address; null if none that is described does. */
 export const enteredAt = (module: DescribedModule, vaddr: number): CompiledFunction | null => {
-  const unit = module.info?.unitOf(vaddr)?.full;
-  const fn = unit === undefined ? null : functionAt(unit, vaddr);
+  const fn = module.info === null ? null : functionOf(module.info, vaddr);
   return fn !== null && fn.entry === vaddr ? fn : null;
 };
 

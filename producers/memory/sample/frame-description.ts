@@ -109,8 +109,8 @@ const tell = (
       parameters: one.parameters,
     });
   }
-  const symbol = names[0] === undefined ? null : functionName(watched ?? names[0]);
-  if (described.length === 0)
+  if (described.length === 0) {
+    const symbol = names[0] === undefined ? null : functionName(watched ?? names[0]);
     seen.push({
       ...physical,
       function: watched === undefined ? (symbol?.function ?? null) : nameWatched(watched, watch),
@@ -120,6 +120,7 @@ const tell = (
       inlined: false,
       parameters: [],
     });
+  }
 };
 
 /** A function that was asked for is called as it was asked for, whichever of its names that is: policies go by it. */

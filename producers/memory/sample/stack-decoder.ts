@@ -3,6 +3,7 @@ import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
 import { unwind } from '../unwind/unwind.js';
 import { describeFrames } from './frame-description.js';
 import type { SeenFrame, Watch } from './look.js';
+import { PageReader } from './page-reader.js';
 
 /** Bytes read at once where a stack goes on beyond its first block, and how far below the address that was asked for. */
 const STACK_PIECE = 64 * 1024;
@@ -68,11 +69,12 @@ export const decodeStack = (
   const stack = new StackMemory({ address: thread.sp, bytes: thread.bytes }, moreStack);
   const unwound = unwind(image, thread.pc, thread.sp, stack, registers.slots);
   let more = stack.extended;
+  const pages = new PageReader(readMemory);
   const memory = (address: number, length: number): Buffer => {
     const near = stack.bytes(address, length);
     if (near.length === length) return near;
     more = true;
-    return readMemory(address, length);
+    return pages.bytes(address, length);
   };
   const frames = describeFrames(unwound.frames, watch, stack, memory, thread.passed ?? null);
   return { frames, complete: unwound.complete, extended: stack.extended, more };
