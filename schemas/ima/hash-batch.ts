@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Fill } from './bank-mode.js';
 import { isZero } from './entry.js';
-import { BANK_BYTES, bankOfBytes, type ImaBank, PLAIN_MESSAGE, plainMessage } from './template-hash.js';
+import { BANK_BYTES, bankOfBytes, IMA_BANKS, type ImaBank, PLAIN_MESSAGE, plainMessage } from './template-hash.js';
 import { RECORD, TABLES_END } from './wasm/functions.js';
 import { type Hashes, makeHashes } from './wasm/hashes.js';
 
@@ -24,7 +24,7 @@ const HASHES = align(NOWHERE + RECORD, 4096);
 const SIZE = BATCH * RECORD;
 
 /** Template hashes by bank, and SHA-1 as words of 64 bits for banks of such, which it is padded into. */
-const AT = {
+const AT: Readonly<Record<ImaBank | 'wideSha1', number>> = {
   sha1: HASHES,
   sha256: HASHES + SIZE,
   sha384: HASHES + 2 * SIZE,
@@ -57,8 +57,7 @@ export const bytesOf = (bank: ImaBank, words: Int32Array): Buffer => {
 };
 
 /**
- * Records on their way into a replay: collected, their template hashes computed four at a time, then extended in their order. One
- * batch serves all replays of a thread; who uses it flushes whoever used it before.
+ * Records on their way into a replay: collected, their template hashes computed four at a time, then extended in their order.
  */
 export class HashBatch {
   readonly #hashes: Hashes = makeHashes(END, { sha384: INITIAL_384, sha512: INITIAL_512 });
@@ -137,28 +136,25 @@ export class HashBatch {
 
   /** Computes the template hashes that the banks, and the template digests in the list, ask for. */
   hash(banks: ReadonlySet<ImaBank>): void {
-    const wanted = new Set(banks);
-    let before = 0;
-    for (let i = 0; i < this.#count; i++)
-      if (this.#storedBytes[i] !== before) {
-        before = this.#storedBytes[i]!;
-        const bank = bankOfBytes(before);
-        if (bank !== null) wanted.add(bank);
-      }
-    // SHA-1 stands for every bank that the kernel could not hash for.
-    wanted.add('sha1');
+    let stored = 0;
+    for (let i = 0; i < this.#count; i++) stored |= this.#storedBytes[i]!;
     const { sha1x4, sha256x4 } = this.#hashes;
+    // SHA-1 always: it stands for every bank that the kernel could not hash for. 20, 32, 48 and 64 differ in bits 4 to 6.
+    const sha256 = banks.has('sha256') || (stored & 32) !== 0;
     for (let blocks = 1; blocks <= this.#longest; blocks++) {
       const group = this.#byBlocks[blocks]!;
       if (group.length === 0) continue;
       this.#lanes(group, blocks, sha1x4, AT.sha1);
-      if (wanted.has('sha256')) this.#lanes(group, blocks, sha256x4, AT.sha256);
+      if (sha256) this.#lanes(group, blocks, sha256x4, AT.sha256);
     }
-    for (const bank of ['sha384', 'sha512'] as const) if (wanted.has(bank)) this.#wide(bank);
+    const sha384 = banks.has('sha384') || (stored & 48) === 48;
+    const sha512 = banks.has('sha512') || (stored & 64) !== 0;
+    if (sha384) this.#wide('sha384');
+    if (sha512) this.#wide('sha512');
     for (const [index, data] of this.#long)
-      for (const bank of wanted)
+      for (const bank of IMA_BANKS)
         this.words.set(wordsOf(bank, createHash(bank).update(data).digest()), (AT[bank] + index * RECORD) >> 2);
-    if ([...banks].some(isWide)) this.#widenSha1();
+    if (banks.has('sha384') || banks.has('sha512')) this.#widenSha1();
   }
 
   #lanes(group: readonly number[], blocks: number, hash: Hashes['sha1x4'], base: number): void {

@@ -37,9 +37,18 @@ export interface ReplayObserver {
   look(): boolean;
 }
 
-/** One for each thread: its memory is a few hundred KiB, and what is in it is worked off before another replay uses it. */
-let batch: HashBatch | null = null;
-let owner: ImaReplay | null = null;
+/** A batch and whose records are in it. */
+interface Slot {
+  readonly batch: HashBatch;
+  owner: ImaReplay | null;
+}
+
+/**
+ * Batches of this thread, newest use last: each has a few hundred KiB of memory, so replays share them. Who needs one takes the one
+ * that was used longest ago, after the records in it are worked off.
+ */
+const slots: Slot[] = [];
+const MAX_SLOTS = 4;
 
 const VERSION = 1;
 
@@ -69,6 +78,7 @@ export class ImaReplay {
   #violations = 0;
   #bad = 0;
   #ended = false;
+  #slot: Slot | null = null;
   #observer: ReplayObserver | null = null;
   readonly #onBad: ((index: number) => void) | undefined;
   /** Banks whose padded values are those with padded violations: a search found them. */
@@ -93,7 +103,7 @@ export class ImaReplay {
 
   /** Records that were extended or were violations. */
   get count(): number {
-    return this.#count + (owner === this ? batch!.count : 0);
+    return this.#count + (this.#slot?.owner === this ? this.#slot.batch.count : 0);
   }
 
   get violations(): number {
@@ -131,19 +141,33 @@ export class ImaReplay {
     if (!(pcr >= 0 && pcr <= MAX_PCR && Number.isInteger(pcr)))
       throw new AttestreamError('IMA_INVALID', `a measurement in PCR ${pcr}, which no TPM has`);
     if (this.#ended) return;
-    if (owner !== this) {
-      if (owner !== null) owner.#flush();
-      owner = this;
-      batch ??= new HashBatch();
-    }
-    batch!.add(pcr, template === 'ima', digests, digestStart, digestEnd, data, dataStart, dataEnd);
-    if (batch!.isFull) this.#flush();
+    const slot = this.#slot?.owner === this ? this.#slot : this.#takeSlot();
+    const { batch } = slot;
+    batch.add(pcr, template === 'ima', digests, digestStart, digestEnd, data, dataStart, dataEnd);
+    if (batch.isFull) this.#flush();
+  }
+
+  #takeSlot(): Slot {
+    const free = slots.findIndex(({ owner }) => owner === null);
+    const slot =
+      free >= 0
+        ? slots.splice(free, 1)[0]!
+        : slots.length < MAX_SLOTS
+          ? { batch: new HashBatch(), owner: null }
+          : slots.shift()!;
+    slots.push(slot);
+    slot.owner?.settleRecords();
+    slot.owner = this;
+    this.#slot = slot;
+    return slot;
   }
 
   /** Works off what was collected. Everything that tells of the state does this first. */
   #flush(): void {
-    if (owner !== this || batch === null) return;
-    owner = null;
+    const slot = this.#slot;
+    if (slot?.owner !== this) return;
+    slot.owner = null;
+    const { batch } = slot;
     const { count } = batch;
     try {
       batch.hash(this.#wanted);

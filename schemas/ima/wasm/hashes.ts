@@ -36,14 +36,19 @@ declare const WebAssembly: {
 };
 
 const PAGE = 65_536;
+const PAGES = 8;
+
+/** The same for all instances of a thread. */
+let compiled: object | null = null;
 
 /**
  * Makes an instance with `bytes` of memory behind the tables.
  * @param initials where the initial states of SHA-384 and SHA-512 are put
  */
 export const makeHashes = (bytes: number, initials: { readonly sha384: number; readonly sha512: number }): Hashes => {
-  const code = encodeModule(hashFunctions(SHA384.initial), Math.ceil(bytes / PAGE));
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
+  compiled ??= new WebAssembly.Module(encodeModule(hashFunctions(SHA384.initial), PAGES));
+  if (bytes > PAGES * PAGE) throw new RangeError(`${bytes} bytes of memory are wanted, of ${PAGES * PAGE}`);
+  const { exports } = new WebAssembly.Instance(compiled);
   const memory = (exports['memory'] as { readonly buffer: ArrayBuffer }).buffer;
   const lanes = (base: number, constants: readonly bigint[]): void => {
     const words = new Uint32Array(memory, base, constants.length * 4);
