@@ -1,5 +1,5 @@
 import { algorithmName, curveOf, MAX_DIGEST, TPM_ALG } from './algorithms.js';
-import { TpmReader, unwrapSized } from './reader.js';
+import { TpmReader } from './reader.js';
 
 /** An algorithm with the hash it uses; `null` for TPM_ALG_NULL. */
 export interface Scheme {
@@ -81,11 +81,11 @@ const readScheme = (reader: TpmReader): Scheme | null => {
 };
 
 /**
- * Takes a public area apart; also one that is wrapped in a TPM2B_PUBLIC. Throws TPM_BLOB_INVALID where it does not
- * hold together, but does not judge key sizes, attributes or schemes.
+ * Takes a public area apart: the bare TPMT_PUBLIC, so that no two inputs are the same key (see `unwrapSized` for files
+ * that hold a TPM2B_PUBLIC). Throws TPM_BLOB_INVALID where it does not hold together, but does not judge key sizes,
+ * attributes or schemes.
  */
-export const parsePublic = (wrapped: Buffer): TpmPublic => {
-  const bytes = unwrapSized(wrapped);
+export const parsePublic = (bytes: Buffer): TpmPublic => {
   const reader = new TpmReader(bytes, 'TPMT_PUBLIC');
   const type = reader.u16('type');
   const nameAlg = algorithmName(reader.u16('nameAlg'));

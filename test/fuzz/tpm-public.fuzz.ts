@@ -4,7 +4,6 @@ import { marshalPublic } from '../../schemas/tpm/marshal-public.js';
 import { objectName } from '../../schemas/tpm/name.js';
 import { parsePublic } from '../../schemas/tpm/public.js';
 import { publicKeyObject } from '../../schemas/tpm/public-key.js';
-import { unwrapSized } from '../../schemas/tpm/reader.js';
 import type { FuzzTarget } from '../support/fuzz.js';
 import { TPM_VECTORS } from '../support/tpm-vectors.js';
 
@@ -13,7 +12,7 @@ const seeds = [
   ...TPM_VECTORS.quotes.map((vector) => vector.public),
   ...TPM_VECTORS.credentials.map((vector) => vector.public),
 ];
-const contents = new Map(seeds.map((seed) => [objectName(parsePublic(seed)).toString('hex'), unwrapSized(seed)]));
+const contents = new Map(seeds.map((seed) => [objectName(parsePublic(seed)).toString('hex'), seed]));
 
 /** Public areas: read, named, turned into keys; and none has the name of another. */
 export const target: FuzzTarget = {

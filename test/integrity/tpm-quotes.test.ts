@@ -21,6 +21,7 @@ import { pcrDigest } from '../../schemas/tpm/pcr-digest.js';
 import { parsePublic, type TpmPublic } from '../../schemas/tpm/public.js';
 import { publicKeyObject } from '../../schemas/tpm/public-key.js';
 import { parseKeylimeQuote, parsePcrFile } from '../../schemas/tpm/quote-files.js';
+import { unwrapSized } from '../../schemas/tpm/reader.js';
 import { type PcrSelection, sameSelection, selectionFromText } from '../../schemas/tpm/selection.js';
 import { parseSignature, signatureFits, verifySignature } from '../../schemas/tpm/signature.js';
 import { looseHandles, type TestTpm, testTpm, withSwtpm } from '../support/swtpm.js';
@@ -122,8 +123,11 @@ withSwtpm('what a TPM signs', () => {
       machine.tool('tpm2_createek', '-G', kind, '-c', 'ek.ctx', '-u', 'ek.pub');
       machine.tool('tpm2_createak', '-C', 'ek.ctx', '-c', 'ak.ctx', ...sign, '-u', 'ak.pub', '-n', 'ak.name');
       machine.tool('tpm2_flushcontext', '-t');
-      const ak = parsePublic(read('ak.pub'));
-      const qn = qualifiedName(endorsementQualifiedName(objectName(parsePublic(read('ek.pub')))), objectName(ak));
+      const ak = parsePublic(unwrapSized(read('ak.pub')));
+      const qn = qualifiedName(
+        endorsementQualifiedName(objectName(parsePublic(unwrapSized(read('ek.pub'))))),
+        objectName(ak),
+      );
       expect(objectName(ak).equals(read('ak.name'))).toBe(true);
       const ask = (...more: string[]): void => {
         const what = ['-c', 'ak.ctx', '-l', 'sha256:0,10+sha1:10', '-q', NONCE.toString('hex')];

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unwrapSized } from '../../schemas/tpm/reader.js';
 import { ROOT } from './sources.js';
 
 interface QuoteVector {
@@ -30,13 +31,18 @@ interface CredentialVector {
   readonly secret: Buffer;
 }
 
+/** tpm2-tools write public areas as TPM2B_PUBLIC. */
+const AREA = new Set(['public', 'endorsement']);
 const PLAIN = new Set(['label', 'hash', 'privateKey']);
+
+const decoded = (name: string, value: string): Buffer =>
+  AREA.has(name) ? unwrapSized(Buffer.from(value, 'base64')) : Buffer.from(value, 'base64');
 
 const bytes = (record: Readonly<Record<string, string | null>>): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     Object.entries(record).map(([name, value]) => [
       name,
-      value === null || PLAIN.has(name) ? value : Buffer.from(value, 'base64'),
+      value === null || PLAIN.has(name) ? value : decoded(name, value),
     ]),
   );
 
@@ -44,7 +50,7 @@ const file = JSON.parse(readFileSync(join(ROOT, 'test/vectors/tpm/tpm2-tools.jso
 
 /** What tpm2-tools made; see `made` in the file. */
 export const TPM_VECTORS = {
-  endorsement: Buffer.from(file.endorsement, 'base64'),
+  endorsement: decoded('endorsement', file.endorsement),
   quotes: file.quotes.map(bytes) as readonly QuoteVector[],
   credentials: file.credentials.map(bytes) as readonly CredentialVector[],
 };

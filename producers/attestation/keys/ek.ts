@@ -5,6 +5,7 @@ import { EK_TEMPLATES, type EkTemplate } from '../../../schemas/tpm/ek-template.
 import { marshalPublic, type PublicFields } from '../../../schemas/tpm/marshal-public.js';
 import { endorsementQualifiedName, objectName } from '../../../schemas/tpm/name.js';
 import { type EccPublic, parsePublic, type RsaPublic, type TpmPublic } from '../../../schemas/tpm/public.js';
+import { unwrapSized } from '../../../schemas/tpm/reader.js';
 import { TPM_RC } from '../../../schemas/tpm/response-code.js';
 import { capabilityHandles } from '../tpm/capability.js';
 import { isTpmRefusal } from '../tpm/command.js';
@@ -47,7 +48,7 @@ const withNonce = (fields: PublicFields, nonce: Buffer): Buffer => {
 
 /** A template in NV; parsed, so that a made-up one fails here and not as a riddle of the TPM. */
 const storedTemplate = (stored: Buffer): RsaPublic | EccPublic => {
-  const area = parsePublic(stored);
+  const area = parsePublic(unwrapSized(stored));
   if (area.type === 'rsa' || area.type === 'ecc') return area;
   throw new AttestreamError('TPM_BLOB_INVALID', `the template of the EK in NV is of type ${area.type}`);
 };

@@ -135,6 +135,10 @@ describe('TPMT_PUBLIC', () => {
     expect(attestationKeyFaults(0)).toHaveLength(5);
   });
 
+  test('one that is wrapped is not taken for the bare one: there are no two forms of a key', () => {
+    for (const area of [ecc, rsa]) expect(refusal(() => parsePublic(sized(area.bytes)))).toEqual(invalid());
+  });
+
   test('a key from PEM has the name of the object that it stands for', () => {
     const pem = String(publicKeyObject(ecc).export({ type: 'spki', format: 'pem' }));
     const { nameAlg, attributes, scheme } = ecc;
