@@ -1,5 +1,6 @@
 import type { ProcessImage } from '../locate/process-image.js';
 import { codeAt } from '../unwind/position.js';
+import { NO_SLOTS } from '../unwind/register-slots.js';
 import type { StackFrame } from '../unwind/stack-frame.js';
 import { StackMemory } from '../unwind/stack-memory.js';
 import { decisiveStep, isStep } from '../unwind/unwind-step.js';
@@ -10,7 +11,6 @@ import type { ReadMemory } from './stack-decoder.js';
 /** Bytes below the stack pointer that are looked through: the frames of calls that returned not long ago. */
 export const RESIDUE_BYTES = 2048;
 const MAX_RESIDUE = 16;
-const NO_SLOTS: ReadonlyMap<number, number> = new Map();
 
 /**
  * Functions that calls returned to or from below SP: each word that follows a call inside a function's code was a return address

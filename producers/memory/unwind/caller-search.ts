@@ -1,6 +1,7 @@
 import { linkCallers } from './link-callers.js';
 import { codeOf } from './module-code.js';
 import { type CodeAt, type Position, returnPlace } from './position.js';
+import { NO_SLOTS, type RegisterSlots } from './register-slots.js';
 import type { CodeImage } from './stack-frame.js';
 import type { StackMemory } from './stack-memory.js';
 import { follows, isStep, rulesOfFlow, type Step, stepTo } from './unwind-step.js';
@@ -33,7 +34,7 @@ export const linkStep = (
   image: CodeImage,
   code: CodeAt,
   cfa: number,
-  slots: ReadonlyMap<number, number>,
+  slots: RegisterSlots,
   trial: Trial,
 ): Step | null => {
   const returns = linkCallers(image, code);
@@ -70,8 +71,7 @@ export const callSiteStep = (
   const range = code.range();
   if (architecture.linkRegister || range === null) return null;
   const flow = codeOf(code.place.module).flow(range, code.lookup + (at.exact ? 0 : 1), !at.exact);
-  const rules =
-    code.row ?? (flow === null ? null : rulesOfFlow(flow, architecture.returnRegister, architecture.linkRegister));
+  const rules = code.row ?? (flow === null ? null : rulesOfFlow(flow, architecture));
   const pointed = codeOf(code.place.module).mayBePointedTo(range.start);
   const candidates = function* (): Generator<Step> {
     // Where the frame's least size is known, and how much more it may be, only that stretch is searched.
@@ -97,7 +97,7 @@ export const scanStep = (image: CodeImage, stack: StackMemory, at: Position, cod
     if (place === null || place.module.calls.endingAt(place.vaddr) === null) continue;
     if (codeOf(place.module).range(place.vaddr - 1) === null) continue;
     if (code !== null && follows(image, returnAddress, code) !== false) continue;
-    return { cfa: slot + 8, returnAddress, sp: slot + 8, slots: new Map(), by: 'scan', interrupted: false };
+    return { cfa: slot + 8, returnAddress, sp: slot + 8, slots: NO_SLOTS, by: 'scan', interrupted: false };
   }
   return null;
 };

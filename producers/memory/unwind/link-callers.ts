@@ -36,11 +36,30 @@ const stubsOf = (module: Module, names: readonly string[]): number[] => {
     });
 };
 
+/** Found anew when files are mapped or go: the list of mappings is another one then. */
+const known = new WeakMap<CodeImage['mappings'], Map<string, readonly number[] | null>>();
+
+/** As `findLinkCallers`, kept while the mappings stay. */
+export const linkCallers = (image: CodeImage, code: CodeAt): readonly number[] | null => {
+  let found = known.get(image.mappings);
+  if (found === undefined) {
+    found = new Map();
+    known.set(image.mappings, found);
+  }
+  const key = `${code.place.module.path} ${code.row?.start ?? code.symbol?.start}`;
+  let callers = found.get(key);
+  if (callers === undefined) {
+    callers = findLinkCallers(image, code);
+    found.set(key, callers);
+  }
+  return callers;
+};
+
 /**
  * Every return address that a call to the function at `code` can have left in the link register: behind the calls to it,
  * direct, through stubs, or to functions that jump to it. Null if not all of them can be told.
  */
-export const linkCallers = (image: CodeImage, code: CodeAt): readonly number[] | null => {
+const findLinkCallers = (image: CodeImage, code: CodeAt): readonly number[] | null => {
   const range = code.range();
   if (range === null) return null;
   const files = loaded(image);

@@ -1,11 +1,12 @@
 import { bytesAt } from '../elf/elf.js';
-import type { FunctionSymbol } from '../elf/symbols.js';
+import type { FunctionSymbol, SymbolTable } from '../elf/symbols.js';
 import type { Module } from '../locate/module.js';
 import type { Architecture } from './architecture.js';
 import { architectureOf } from './architectures.js';
 import { type FunctionStarts, functionStarts, nearestStart } from './function-starts.js';
 import { doesNotReturn } from './no-return.js';
 import { type FlowState, type FlowStep, stackStateAt } from './stack-flow.js';
+import type { UnwindRow } from './unwind-row.js';
 
 /** Larger functions are not followed instruction by instruction. */
 const MAX_FUNCTION = 256 * 1024;
@@ -23,6 +24,16 @@ export interface CodeRange {
   readonly told: 'symbol' | 'cfi' | 'calls';
 }
 
+interface Told {
+  readonly symbol: FunctionSymbol | null;
+  readonly row: UnwindRow | null;
+}
+
+interface End {
+  readonly returnsFromSignal: boolean;
+  readonly endsThread: boolean;
+}
+
 interface Leaving {
   /** Starts of what the function jumps to outside of itself. */
   readonly to: readonly number[];
@@ -34,20 +45,70 @@ interface Leaving {
 export class ModuleCode {
   readonly #module: Module;
   readonly architecture: Architecture | null;
+  /** Those that it has told by. */
+  readonly symbols: SymbolTable;
+  readonly #told = new Map<number, Told>();
+  readonly #ends = new Map<number, End>();
+  readonly #ranges = new Map<number, CodeRange | null>();
+  readonly #becoming = new Map<number, Map<number, boolean>>();
   readonly #flows = new Map<number, FlowState | null>();
   readonly #leaving = new Map<number, Leaving>();
   #starts: FunctionStarts | undefined;
 
   constructor(module: Module) {
     this.#module = module;
+    this.symbols = module.symbols;
     this.architecture = architectureOf(module.elf.machine);
+  }
+
+  /** What symbols and call frame information say of an address. */
+  told(vaddr: number): Told {
+    let told = this.#told.get(vaddr);
+    if (told === undefined) {
+      if (this.#told.size > MAX_KNOWN) this.#told.clear();
+      told = { symbol: this.#module.symbols.covering(vaddr), row: this.#module.cfi.at(vaddr) };
+      this.#told.set(vaddr, told);
+    }
+    return told;
+  }
+
+  /** The kernel lets signal handlers return to the code there. */
+  returnsFromSignal(vaddr: number): boolean {
+    return this.#endAt(vaddr).returnsFromSignal;
+  }
+
+  /** The code there ends the thread: nothing called it. */
+  endsThread(vaddr: number): boolean {
+    return this.#endAt(vaddr).endsThread;
+  }
+
+  #endAt(vaddr: number): End {
+    let end = this.#ends.get(vaddr);
+    if (end === undefined) {
+      if (this.#ends.size > MAX_KNOWN) this.#ends.clear();
+      const code = bytesAt(this.#module.elf, vaddr, LOOK_AHEAD);
+      end = {
+        returnsFromSignal: this.architecture?.returnsFromSignal(code) ?? false,
+        endsThread: this.architecture?.endsThread(code) ?? false,
+      };
+      this.#ends.set(vaddr, end);
+    }
+    return end;
   }
 
   /** The function around an address; null if nothing tells where it begins. */
   range(vaddr: number): CodeRange | null {
-    const symbol = this.#module.symbols.covering(vaddr);
+    const known = this.#ranges.get(vaddr);
+    if (known !== undefined) return known;
+    if (this.#ranges.size > MAX_KNOWN) this.#ranges.clear();
+    const range = this.#readRange(vaddr);
+    this.#ranges.set(vaddr, range);
+    return range;
+  }
+
+  #readRange(vaddr: number): CodeRange | null {
+    const { symbol, row } = this.told(vaddr);
     if (symbol !== null) return { start: symbol.start, size: symbol.size, told: 'symbol' };
-    const row = this.#module.cfi.at(vaddr);
     if (row !== null) return { start: row.start, size: row.size, told: 'cfi' };
     const found = nearestStart(this.#functions().starts, vaddr);
     return found === null || found.size > MAX_FUNCTION ? null : { ...found, told: 'calls' };
@@ -113,6 +174,23 @@ export class ModuleCode {
    * without a frame of its own in between: itself, or by tail calls.
    */
   becomes(target: number, range: CodeRange | null, symbol: FunctionSymbol | null): boolean {
+    if (range === null) return this.#canBecome(target, range, symbol);
+    let known = this.#becoming.get(range.start);
+    if (known === undefined) {
+      if (this.#becoming.size > MAX_KNOWN) this.#becoming.clear();
+      known = new Map();
+      this.#becoming.set(range.start, known);
+    }
+    let can = known.get(target);
+    if (can === undefined) {
+      if (known.size > MAX_KNOWN) known.clear();
+      can = this.#canBecome(target, range, symbol);
+      known.set(target, can);
+    }
+    return can;
+  }
+
+  #canBecome(target: number, range: CodeRange | null, symbol: FunctionSymbol | null): boolean {
     const seen = new Set<number>();
     const open = [target];
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
@@ -171,7 +249,8 @@ const known = new WeakMap<Module, ModuleCode>();
 /** What was found of a module's code so far. */
 export const codeOf = (module: Module): ModuleCode => {
   let code = known.get(module);
-  if (code === undefined) {
+  // Packed symbols come later, and with them other answers.
+  if (code === undefined || code.symbols !== module.symbols) {
     code = new ModuleCode(module);
     known.set(module, code);
   }

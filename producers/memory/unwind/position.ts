@@ -1,8 +1,8 @@
-import { bytesAt } from '../elf/elf.js';
 import type { FunctionSymbol } from '../elf/symbols.js';
 import type { Place } from '../locate/module.js';
 import type { Architecture } from './architecture.js';
 import { type CodeRange, codeOf } from './module-code.js';
+import type { RegisterSlots } from './register-slots.js';
 import type { CodeImage, FoundBy } from './stack-frame.js';
 import type { UnwindRow } from './unwind-row.js';
 
@@ -12,7 +12,7 @@ export interface Position {
   readonly sp: number;
   /** `pc` is the very instruction: the thread stands there or was interrupted there. Otherwise it is where a call returns to. */
   readonly exact: boolean;
-  readonly slots: ReadonlyMap<number, number>;
+  readonly slots: RegisterSlots;
   readonly foundBy: FoundBy;
 }
 
@@ -46,15 +46,7 @@ export const codeAt = (image: CodeImage, pc: number, exact: boolean): CodeAt | n
     place,
     architecture: code.architecture,
     lookup,
-    symbol: place.module.symbols.covering(lookup),
-    row: place.module.cfi.at(lookup),
+    ...code.told(lookup),
     range: () => code.range(lookup),
   };
 };
-
-/** Bytes of code from a place on. */
-export const codeBytes = (place: Place, length: number): Buffer => bytesAt(place.module.elf, place.vaddr, length);
-
-/** The kernel lets signal handlers return to the code there. */
-export const returnsFromSignal = (place: Place, architecture: Architecture): boolean =>
-  architecture.returnsFromSignal(codeBytes(place, 16));

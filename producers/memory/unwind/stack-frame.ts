@@ -1,5 +1,6 @@
 import type { FunctionSymbol } from '../elf/symbols.js';
 import type { Place } from '../locate/module.js';
+import type { RegisterSlots } from './register-slots.js';
 
 export type FoundBy = 'syscall' | 'cfi' | 'prologue' | 'call-site' | 'frame-record' | 'scan';
 
@@ -23,7 +24,7 @@ export interface StackFrame {
   /** 0 for the outermost and where unknown. */
   readonly returnAddress: number;
   /** Where younger frames saved this frame's registers, by DWARF number; a register that is absent is not known. Empty behind a scan. */
-  readonly registerSlots: ReadonlyMap<number, number>;
+  readonly registerSlots: RegisterSlots;
 }
 
 export interface Unwound {

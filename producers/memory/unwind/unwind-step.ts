@@ -1,7 +1,9 @@
+import type { Architecture } from './architecture.js';
 import { type ExpressionFrame, frameExpression } from './frame-expression.js';
 import { codeOf } from './module-code.js';
 import type { CodeAt, Position } from './position.js';
-import { codeBytes, returnPlace, returnsFromSignal } from './position.js';
+import { returnPlace } from './position.js';
+import { RegisterSlots } from './register-slots.js';
 import type { FlowState } from './stack-flow.js';
 import type { CodeImage, FoundBy } from './stack-frame.js';
 import type { StackMemory } from './stack-memory.js';
@@ -13,19 +15,14 @@ export interface Step {
   readonly returnAddress: number;
   /** SP in the caller. */
   readonly sp: number;
-  readonly slots: ReadonlyMap<number, number>;
+  readonly slots: RegisterSlots;
   readonly by: FoundBy;
   /** The caller was interrupted, it did not call. */
   readonly interrupted: boolean;
 }
 
 /** `link`: the frame's extent is known, but its return address is in a register that nothing tells. */
-export type Outcome =
-  | Step
-  | { readonly link: number; readonly slots: ReadonlyMap<number, number> }
-  | 'outermost'
-  | 'cut'
-  | null;
+export type Outcome = Step | { readonly link: number; readonly slots: RegisterSlots } | 'outermost' | 'cut' | null;
 
 export const isStep = (outcome: Outcome): outcome is Step =>
   outcome !== null && typeof outcome === 'object' && 'returnAddress' in outcome;
@@ -73,11 +70,14 @@ const callerSlots = (
   stack: StackMemory,
   cfa: number,
   { registers, returnRegister }: Rules,
-): Map<number, number> => {
+): RegisterSlots => {
   const { calleeSaved, stackPointer } = code.architecture;
-  const slots = new Map<number, number>();
-  for (const [register, slot] of at.slots)
-    if (calleeSaved.has(register) && (registers.get(register) ?? SAME).kind === 'same') slots.set(register, slot);
+  const slots = new RegisterSlots();
+  if (at.slots.size > 0)
+    slots.inherit(
+      at.slots,
+      (register) => calleeSaved.has(register) && (registers.get(register) ?? SAME).kind === 'same',
+    );
   for (const [register, rule] of registers) {
     if (register === returnRegister || register === stackPointer) continue;
     const slot = slotOf(rule, code, at, stack, cfa);
@@ -104,11 +104,11 @@ const callerSp = (code: CodeAt, at: Position, stack: StackMemory, cfa: number, r
 
 /** A rule that tells the frame's extent for certain; null if there is none. */
 export const decisiveStep = (image: CodeImage, stack: StackMemory, at: Position, code: CodeAt): Outcome => {
-  const { row, architecture, place } = code;
+  const { row, place } = code;
   if (row?.outermost === true || place.module.elf.entry === (row?.start ?? code.symbol?.start)) return 'outermost';
-  if ((row === null || row.signal) && at.exact && returnsFromSignal(place, architecture))
+  if ((row === null || row.signal) && at.exact && codeOf(place.module).returnsFromSignal(place.vaddr))
     return signalStep(image, stack, at, code);
-  if (row === null && !at.exact && architecture.endsThread(codeBytes(place, 16))) return 'outermost';
+  if (row === null && !at.exact && codeOf(place.module).endsThread(place.vaddr)) return 'outermost';
   if (row !== null) {
     const cfa = cfaOf(code, at, stack);
     if (cfa !== null) return stepTo(image, stack, at, code, cfa, row, 'cfi');
@@ -124,7 +124,7 @@ const flowStep = (image: CodeImage, stack: StackMemory, at: Position, code: Code
   const { architecture, row } = code;
   const flow = codeOf(code.place.module).flow(range, code.lookup + (at.exact ? 0 : 1), !at.exact);
   if (flow === null) return null;
-  const rules = row ?? rulesOfFlow(flow, architecture.returnRegister, architecture.linkRegister);
+  const rules = row ?? rulesOfFlow(flow, architecture);
   const fpSlot = flow.fpDepth === null ? undefined : at.slots.get(architecture.framePointer);
   const byRecord = fpSlot === undefined ? null : stack.word(fpSlot) + flow.fpDepth!;
   const byDepth = flow.depth === null || flow.slack !== 0 ? null : at.sp + flow.depth;
@@ -133,7 +133,18 @@ const flowStep = (image: CodeImage, stack: StackMemory, at: Position, code: Code
   return byDepth === null ? null : stepTo(image, stack, at, code, byDepth, rules, 'prologue');
 };
 
-export const rulesOfFlow = (flow: FlowState, returnRegister: number, linkRegister: boolean): Rules => {
+const flowRules = new WeakMap<FlowState, Rules>();
+
+/** What the instructions up to a place say of saved registers, in the terms of call frame information. */
+export const rulesOfFlow = (flow: FlowState, architecture: Architecture): Rules => {
+  const known = flowRules.get(flow);
+  if (known !== undefined) return known;
+  const rules = readRules(flow, architecture);
+  flowRules.set(flow, rules);
+  return rules;
+};
+
+const readRules = (flow: FlowState, { returnRegister, linkRegister }: Architecture): Rules => {
   const registers = new Map<number, RegisterRule>();
   for (const [register, depth] of flow.saved)
     registers.set(register, depth === null ? { kind: 'undefined' } : { kind: 'offset', offset: -depth });
@@ -180,7 +191,7 @@ export const follows = (image: CodeImage, returnAddress: number, code: CodeAt): 
   const place = returnPlace(image, returnAddress);
   if (place === null) return null;
   const target = place.module.calls.endingAt(place.vaddr);
-  if (target === null) return returnsFromSignal(place, code.architecture) ? true : null;
+  if (target === null) return codeOf(place.module).returnsFromSignal(place.vaddr) ? true : null;
   const { symbol } = code;
   if (target.kind !== 'address') {
     const range = code.symbol === null && code.row === null ? code.range() : null;
@@ -196,12 +207,11 @@ export const follows = (image: CodeImage, returnAddress: number, code: CodeAt): 
 /** The frame that the kernel built to deliver a signal: every register of the interrupted function is in it. */
 const signalStep = (image: CodeImage, stack: StackMemory, at: Position, code: CodeAt): Outcome => {
   const { signal, stackPointer } = code.architecture;
-  const slots = new Map<number, number>();
-  for (const [register, offset] of signal.registers) slots.set(register, at.sp + offset);
+  const slots = new RegisterSlots();
+  for (const [register, offset] of signal.registers) if (register !== stackPointer) slots.set(register, at.sp + offset);
   if (!stack.holds(at.sp + signal.pc)) return 'cut';
   const pc = stack.word(at.sp + signal.pc);
-  const sp = stack.word(slots.get(stackPointer)!);
-  slots.delete(stackPointer);
+  const sp = stack.word(at.sp + signal.registers.get(stackPointer)!);
   if (!(sp > 0) || image.place(pc) === null) return null;
   return { cfa: sp, returnAddress: pc, sp, slots, by: 'cfi', interrupted: true };
 };

@@ -1,5 +1,6 @@
 import { callSiteStep, linkStep, scanStep } from './caller-search.js';
 import { type CodeAt, codeAt, type Position } from './position.js';
+import { NO_SLOTS, RegisterSlots } from './register-slots.js';
 import type { CodeImage, FoundBy, StackFrame, Unwound } from './stack-frame.js';
 import type { StackMemory } from './stack-memory.js';
 import { decisiveStep, isStep, type Outcome, type Step } from './unwind-step.js';
@@ -15,7 +16,7 @@ const ROOTS = new Set(['_start', '__clone', 'clone', '__clone3', 'clone3', 'star
 
 const rooted = (code: CodeAt | null): boolean => code?.symbol?.names.some((name) => ROOTS.has(name)) ?? false;
 
-const NO_SLOTS: ReadonlyMap<number, number> = new Map();
+const NONE: ReadonlyMap<number, number> = new Map();
 
 const after = (step: Step, foundBy: FoundBy): Position => ({
   pc: step.returnAddress,
@@ -73,11 +74,11 @@ export const unwind = (
   pc: number,
   sp: number,
   stack: StackMemory,
-  slots: ReadonlyMap<number, number> = NO_SLOTS,
+  slots: ReadonlyMap<number, number> = NONE,
 ): Unwound => {
   const walk = new Walk(image, stack, true);
   const frames: StackFrame[] = [];
-  let at: Position = { pc, sp, exact: true, slots, foundBy: 'syscall' };
+  let at: Position = { pc, sp, exact: true, slots: RegisterSlots.of(slots), foundBy: 'syscall' };
   let scanned = 0;
   for (;;) {
     const code = codeAt(image, at.pc, at.exact);
