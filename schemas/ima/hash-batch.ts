@@ -134,8 +134,11 @@ export class HashBatch {
     this.#end = (at + length + SLACK + 63) & -64;
   }
 
-  /** Computes the template hashes that the banks, and the template digests in the list, ask for. */
-  hash(banks: ReadonlySet<ImaBank>): void {
+  /**
+   * Computes the template hashes of the banks, and those that the template digests in the list ask for.
+   * @param padded banks that SHA-1 is padded into
+   */
+  hash(banks: ReadonlySet<ImaBank>, padded: ReadonlySet<ImaBank>): void {
     let stored = 0;
     for (let i = 0; i < this.#count; i++) stored |= this.#storedBytes[i]!;
     const { sha1x4, sha256x4 } = this.#hashes;
@@ -154,7 +157,7 @@ export class HashBatch {
     for (const [index, data] of this.#long)
       for (const bank of IMA_BANKS)
         this.words.set(wordsOf(bank, createHash(bank).update(data).digest()), (AT[bank] + index * RECORD) >> 2);
-    if (banks.has('sha384') || banks.has('sha512')) this.#widenSha1();
+    if (padded.has('sha384') || padded.has('sha512')) this.#widenSha1();
   }
 
   #lanes(group: readonly number[], blocks: number, hash: Hashes['sha1x4'], base: number): void {

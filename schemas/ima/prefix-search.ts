@@ -3,7 +3,7 @@ import { type BankMode, type BankModes, type Fill, modeOf } from './bank-mode.js
 import type { ImaRecord } from './entry.js';
 import { RECORD_WORDS, wordsOf } from './hash-batch.js';
 import type { RecordSpan } from './record-span.js';
-import type { ImaReplay, ReplayObserver } from './replay.js';
+import type { ImaReplay } from './replay.js';
 import { BANK_BYTES, type ImaBank } from './template-hash.js';
 
 /** A PCR value that is to be explained, as quoted or given. */
@@ -38,7 +38,7 @@ export interface NearestPrefix {
  * Looks for the prefix of a list that explains every given value at once, one mode a bank. The list may run ahead of the quote,
  * so any prefix from the starting replay on will do, that of no further entry included. The first one found counts.
  */
-export class ImaPrefixSearch implements ReplayObserver {
+export class ImaPrefixSearch {
   readonly #expected: readonly QuotedPcr[];
   readonly #modes: BankModes;
   readonly #replay: ImaReplay;
@@ -67,7 +67,13 @@ export class ImaPrefixSearch implements ReplayObserver {
     this.#best = { count: start.count, explained: [], missing: expected, alone: this.#alone };
     this.#words = expected.map(({ bank, value }) => wordsOf(bank, value));
     this.#look();
-    this.#replay.observe(this);
+    this.#replay.observe({
+      hits: (...states) => this.#hits(...states),
+      look: () => {
+        this.#look();
+        return this.#found !== null;
+      },
+    });
   }
 
   get match(): PrefixMatch | null {
@@ -93,8 +99,7 @@ export class ImaPrefixSearch implements ReplayObserver {
     return this.#found !== null;
   }
 
-  /** For the replay: whether a state is one of the values. */
-  hits(bank: ImaBank, fill: Fill, pcr: number, words: Int32Array, at: number, count: number): boolean {
+  #hits(bank: ImaBank, fill: Fill, pcr: number, words: Int32Array, at: number, count: number): boolean {
     for (const [i, value] of this.#expected.entries()) {
       if (value.bank !== bank || value.pcr !== pcr || !this.#allowed(bank, fill)) continue;
       const wanted = this.#words[i]!;
@@ -108,12 +113,6 @@ export class ImaPrefixSearch implements ReplayObserver {
   #isState(words: Int32Array, at: number, wanted: Int32Array, count: number): boolean {
     for (let i = 0; i < count; i++) if (words[at + i] !== wanted[i]) return false;
     return true;
-  }
-
-  /** For the replay: looks at the state as it is now; true if it is what was looked for. */
-  look(): boolean {
-    this.#look();
-    return this.#found !== null;
   }
 
   #look(): void {

@@ -1,10 +1,11 @@
 import { AttestreamError } from '../errors.js';
-import { BANK_MODES, type BankMode, type BankModes, FILLS_OF, type Fill, modeOf } from './bank-mode.js';
+import type { BankMode, BankModes, Fill } from './bank-mode.js';
 import { MAX_PCR } from './binary-layout.js';
 import type { ImaRecord } from './entry.js';
-import { bytesOf, HashBatch, RECORD_WORDS, wordsOf } from './hash-batch.js';
+import { HashBatch } from './hash-batch.js';
 import type { RecordSpan } from './record-span.js';
-import { BANK_BYTES, IMA_BANKS, type ImaBank } from './template-hash.js';
+import { type EncodedRegisters, Registers, type StateTest } from './registers.js';
+import { IMA_BANKS, type ImaBank } from './template-hash.js';
 
 /** PCR values in hex, by the PCRs that the list extends. */
 export type PcrValues = Readonly<Record<number, string>>;
@@ -19,22 +20,12 @@ export interface ReplayOptions {
   readonly onBadTemplateHash?: (index: number) => void;
 }
 
-interface Chain {
-  readonly bank: ImaBank;
-  readonly fill: Fill;
-  /**
-   * Values by PCR, as words; of one not extended yet: absent. With padded violations also absent until there was a violation: the
-   * values are those of the other padded chain until then.
-   */
-  readonly values: Map<number, Int32Array>;
-}
-
 /** Looks on while a batch is extended. */
 export interface ReplayObserver {
-  /** Whether one of `count` states of a register, RECORD_WORDS apart in `words` from `at` on, is one that is looked for. */
-  hits(bank: ImaBank, fill: Fill, pcr: number, words: Int32Array, at: number, count: number): boolean;
+  /** Whether one of the states is one that is looked for. */
+  readonly hits: StateTest;
   /** Called after each record of a batch that hits; true ends the replay there. */
-  look(): boolean;
+  readonly look: () => boolean;
 }
 
 /** A batch and whose records are in it. */
@@ -52,18 +43,12 @@ const MAX_SLOTS = 4;
 
 const VERSION = 1;
 
-interface EncodedReplay {
+interface EncodedReplay extends EncodedRegisters {
   readonly version: number;
   readonly banks: readonly ImaBank[];
   readonly count: number;
   readonly violations: number;
   readonly bad: number;
-  readonly paddedViolations: readonly ImaBank[];
-  readonly chains: readonly {
-    readonly bank: ImaBank;
-    readonly fill: Fill;
-    readonly values: readonly (readonly [pcr: number, hex: string])[];
-  }[];
 }
 
 /**
@@ -72,8 +57,7 @@ interface EncodedReplay {
  */
 export class ImaReplay {
   readonly banks: readonly ImaBank[];
-  #chains: Chain[] = [];
-  #wanted: ReadonlySet<ImaBank> = new Set();
+  #registers: Registers;
   #count = 0;
   #violations = 0;
   #bad = 0;
@@ -81,24 +65,11 @@ export class ImaReplay {
   #slot: Slot | null = null;
   #observer: ReplayObserver | null = null;
   readonly #onBad: ((index: number) => void) | undefined;
-  /** Banks whose padded values are those with padded violations: a search found them. */
-  readonly #paddedViolations = new Set<ImaBank>();
 
   constructor(options: ReplayOptions = {}) {
     this.banks = IMA_BANKS.filter((bank) => (options.banks ?? IMA_BANKS).includes(bank));
     this.#onBad = options.onBadTemplateHash;
-    this.#use(
-      this.banks.flatMap((bank) => {
-        const known = options.modes?.[bank];
-        const modes = bank === 'sha1' ? (['per-bank'] as const) : known === undefined ? BANK_MODES : [known];
-        return modes.flatMap((mode) => FILLS_OF[mode]).map((fill) => ({ bank, fill, values: new Map() }));
-      }),
-    );
-  }
-
-  #use(chains: readonly Chain[]): void {
-    this.#chains = [...chains];
-    this.#wanted = new Set(chains.filter(({ fill }) => fill === 'per-bank').map(({ bank }) => bank));
+    this.#registers = new Registers(this.banks, options.modes);
   }
 
   /** Records that were extended or were violations. */
@@ -169,28 +140,21 @@ export class ImaReplay {
     slot.owner = null;
     const { batch } = slot;
     const { count } = batch;
+    const registers = this.#registers;
+    const observer = this.#observer;
     try {
-      batch.hash(this.#wanted);
-      const observer = this.#observer;
-      if (observer === null) {
-        this.#extend(batch, 0, count, null);
-        this.#tally(batch, 0, count);
-        return;
-      }
-      const before = this.#chains.map(({ values }) => new Map([...values].map(([pcr, words]) => [pcr, words.slice()])));
-      if (!this.#extend(batch, 0, count, observer)) {
+      batch.hash(registers.hashed, registers.padded);
+      const before = observer === null ? null : registers.save();
+      if (!registers.extend(batch, 0, count, observer?.hits ?? null)) {
         this.#tally(batch, 0, count);
         return;
       }
       // Something that is looked for is among the states: once more, and slowly.
-      for (const [i, chain] of this.#chains.entries()) {
-        chain.values.clear();
-        for (const [pcr, words] of before[i]!) chain.values.set(pcr, words);
-      }
+      registers.restore(before!);
       for (let i = 0; i < count && !this.#ended; i++) {
-        this.#extend(batch, i, i + 1, null);
+        registers.extend(batch, i, i + 1, null);
         this.#tally(batch, i, i + 1);
-        if (observer.look()) this.#ended = true;
+        this.#ended = observer!.look();
       }
     } finally {
       batch.clear();
@@ -208,65 +172,16 @@ export class ImaReplay {
     }
   }
 
-  /** Extends every register by records [start, end) of the batch; whether the observer saw a state that it looks for. */
-  #extend(from: HashBatch, start: number, end: number, observer: ReplayObserver | null): boolean {
-    let hit = false;
-    for (let i = start; i < end; ) {
-      const pcr = from.pcrs[i]!;
-      let next = i + 1;
-      let violated = from.isViolation(i);
-      for (; next < end && from.pcrs[next] === pcr; next++) violated ||= from.isViolation(next);
-      for (const chain of this.#chains) {
-        const register = this.#register(chain, pcr, violated);
-        if (register === null) continue;
-        from.extend(chain.bank, chain.fill, register, i, next);
-        if (observer?.hits(chain.bank, chain.fill, pcr, from.words, from.statesAt(i), next - i) === true) hit = true;
-      }
-      i = next;
-    }
-    return hit;
-  }
-
-  /** The register that a run of records extends; null if another chain stands for it. */
-  #register(chain: Chain, pcr: number, violated: boolean): Int32Array | null {
-    const known = chain.values.get(pcr);
-    if (known !== undefined) return known;
-    const twin = this.#twin(chain);
-    if (twin !== undefined && !violated) return null;
-    const register = twin?.values.get(pcr)?.slice() ?? new Int32Array(RECORD_WORDS);
-    chain.values.set(pcr, register);
-    return register;
-  }
-
-  /** The chain that a chain with padded violations is equal to while there are none. It comes behind it. */
-  #twin({ bank, fill }: Chain): Chain | undefined {
-    if (fill !== 'padded-sha1-violations-padded') return undefined;
-    return this.#chains.find((chain) => chain.bank === bank && chain.fill === 'padded-sha1');
-  }
-
-  #valueOf(chain: Chain, pcr: number): Buffer {
-    const words = chain.values.get(pcr) ?? this.#twin(chain)?.values.get(pcr);
-    return words === undefined ? Buffer.alloc(BANK_BYTES[chain.bank]) : bytesOf(chain.bank, words);
-  }
-
   /** PCRs that the list extends, ascending. */
   pcrs(): number[] {
     this.#flush();
-    return [...new Set(this.#chains.flatMap(({ values }) => [...values.keys()]))].sort((a, b) => a - b);
+    return this.#registers.pcrs();
   }
 
   /** Value of a PCR after the records so far: zeros if none extended it; null where bank or mode is not replayed. */
   value(bank: ImaBank, mode: BankMode, pcr: number): Buffer | null {
     this.#flush();
-    const fill = this.#fillOf(bank, mode);
-    const chain = this.#chains.find((known) => known.bank === bank && known.fill === fill);
-    return chain === undefined ? null : this.#valueOf(chain, pcr);
-  }
-
-  /** With SHA-1 both modes are the same. */
-  #fillOf(bank: ImaBank, mode: BankMode): Fill {
-    if (bank === 'sha1' || mode === 'per-bank') return 'per-bank';
-    return this.#paddedViolations.has(bank) ? 'padded-sha1-violations-padded' : 'padded-sha1';
+    return this.#registers.value(bank, mode, pcr);
   }
 
   values(): ReplayValues {
@@ -290,84 +205,42 @@ export class ImaReplay {
   /** The state, for a snapshot: same state, same bytes. */
   encode(): Buffer {
     this.#flush();
-    return Buffer.from(
-      JSON.stringify({
-        version: VERSION,
-        banks: this.banks,
-        count: this.#count,
-        violations: this.#violations,
-        bad: this.#bad,
-        paddedViolations: [...this.#paddedViolations].sort(),
-        chains: this.#chains.map(({ bank, fill, values }) => ({
-          bank,
-          fill,
-          values: [...values]
-            .sort(([a], [b]) => a - b)
-            .map(([pcr, words]) => [pcr, bytesOf(bank, words).toString('hex')]),
-        })),
-      }),
-    );
+    const encoded: EncodedReplay = {
+      version: VERSION,
+      banks: this.banks,
+      count: this.#count,
+      violations: this.#violations,
+      bad: this.#bad,
+      ...this.#registers.encode(),
+    };
+    return Buffer.from(JSON.stringify(encoded));
   }
 
   /** Throws SNAPSHOT_FOREIGN for bytes that `encode` did not make. */
   static decode(bytes: Buffer): ImaReplay {
-    const read = ((): EncodedReplay | null => {
-      try {
-        return JSON.parse(bytes.toString('utf8')) as EncodedReplay;
-      } catch {
-        return null;
-      }
-    })();
-    if (read?.version !== VERSION) throw new AttestreamError('SNAPSHOT_FOREIGN', 'not the state of a replay of IMA');
-    const replay = new ImaReplay({ banks: read.banks });
-    replay.#count = read.count;
-    replay.#violations = read.violations;
-    replay.#bad = read.bad;
-    for (const bank of read.paddedViolations) replay.#paddedViolations.add(bank);
-    replay.#use(
-      read.chains.map(({ bank, fill, values }) => ({
-        bank,
-        fill,
-        values: new Map(values.map(([pcr, hex]) => [pcr, wordsOf(bank, Buffer.from(hex, 'hex'))])),
-      })),
-    );
-    return replay;
+    try {
+      const read = JSON.parse(bytes.toString('utf8')) as EncodedReplay;
+      if (read.version !== VERSION) throw new RangeError(`version ${read.version}`);
+      const replay = new ImaReplay({ banks: read.banks });
+      replay.#count = read.count;
+      replay.#violations = read.violations;
+      replay.#bad = read.bad;
+      replay.#registers = Registers.decode(read);
+      return replay;
+    } catch (cause) {
+      throw new AttestreamError('SNAPSHOT_FOREIGN', 'not the state of a replay of IMA', {}, { cause });
+    }
   }
 
   /** From now on only these modes: what a boot has shown once does not change within it. */
   settle(modes: BankModes): void {
     this.#flush();
-    const stays = ({ bank, fill }: Chain): boolean => {
-      const mode = modes[bank];
-      if (bank === 'sha1' || mode === undefined) return true;
-      if (modeOf(fill) !== mode) return false;
-      // Both ways to pad stay until a violation has shown which it is.
-      return fill === this.#fillOf(bank, mode) || !this.#differs(bank);
-    };
-    this.#use(
-      this.#chains.filter(stays).map((chain) => {
-        const twin = this.#twin(chain);
-        if (twin === undefined || stays(twin)) return chain;
-        return {
-          ...chain,
-          values: new Map([...twin.values, ...chain.values].map(([pcr, words]) => [pcr, words.slice()])),
-        };
-      }),
-    );
-  }
-
-  /** Whether the two ways to pad a bank have come apart. */
-  #differs(bank: ImaBank): boolean {
-    return this.#chains.some(
-      (chain) => chain.bank === bank && chain.fill === 'padded-sha1-violations-padded' && chain.values.size > 0,
-    );
+    this.#registers.settle(modes);
   }
 
   /** For a search: which ways to fill `bank` give `value` in `pcr` as far as the records were worked off. */
   fillsGiving(bank: ImaBank, pcr: number, value: Buffer): Fill[] {
-    return this.#chains
-      .filter((chain) => chain.bank === bank && this.#valueOf(chain, pcr).equals(value))
-      .map(({ fill }) => fill);
+    return this.#registers.fillsGiving(bank, pcr, value);
   }
 
   /** For a search: hears of every state, and may end the replay at one. */
@@ -389,7 +262,6 @@ export class ImaReplay {
 
   /** What a search found out about padded banks. */
   settleFill(bank: ImaBank, fill: Fill): void {
-    if (fill === 'padded-sha1-violations-padded') this.#paddedViolations.add(bank);
-    else this.#paddedViolations.delete(bank);
+    this.#registers.settleFill(bank, fill);
   }
 }
