@@ -3,12 +3,16 @@ import { type Elf, EM_AARCH64 } from './elf.js';
 import { nameOffsets, type SymbolEntries, symbolEntries, symbolName } from './symbol-sections.js';
 
 const ENTRY = 24;
+const STB_LOCAL = 0;
 const STT_NOTYPE = 0;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
 const SHN_UNDEF = 0;
 const SHN_LORESERVE = 0xff00;
+const SHF_EXECINSTR = 4;
+/** In place of a table's number while symbols are collected. */
+const LABEL = 0xff;
 /** Symbols looked at behind the nearest start when searching one that covers: nested symbols are rare and shallow. */
 const NESTING = 16;
 /** Names told of one address; a hostile table may have thousands. */
@@ -92,6 +96,20 @@ export class SymbolTable {
       this.#nameAt[to] = found.nameAt[from]!;
       this.#table[to] = found.table[from]!;
     }
+    this.#dropLabelsWithinFunctions();
+  }
+
+  /** What a function with a size covers is its own, whatever is marked in it. */
+  #dropLabelsWithinFunctions(): void {
+    let end = 0;
+    for (let i = 0; i < this.#starts.length; i++) {
+      const start = this.#starts[i]!;
+      if (this.#table[i] !== LABEL) end = Math.max(end, start + this.#sizes[i]!);
+      else {
+        this.#table[i] = 0;
+        if (start < end) this.#sizes[i] = 0;
+      }
+    }
   }
 
   #collect(elf: Elf, { bytes, full, names }: SymbolEntries, number: number, found: Found): void {
@@ -100,11 +118,14 @@ export class SymbolTable {
     const first = found.length;
     let length = first;
     let unsized = false;
+    const isCode = (section: number): boolean => ((elf.sections[section]?.flags ?? 0) & SHF_EXECINSTR) !== 0;
     for (let at = 0; at + ENTRY <= bytes.length; at += ENTRY) {
       const type = bytes[at + 4]! & 0xf;
-      if (type !== STT_FUNC && type !== STT_GNU_IFUNC) continue;
       const section = view.getUint16(at + 6, true);
       if (section === SHN_UNDEF) continue;
+      // Assembly leaves out not only sizes but types, too: `_start` of musl.
+      const label = type === STT_NOTYPE && bytes[at + 4]! >> 4 !== STB_LOCAL && full && number === 0 && isCode(section);
+      if (type !== STT_FUNC && type !== STT_GNU_IFUNC && !label) continue;
       const size = view.getUint32(at + 16, true) + view.getUint32(at + 20, true) * 2 ** 32;
       if (size === 0) {
         // Covers nothing, unless what comes next is known.
@@ -113,7 +134,7 @@ export class SymbolTable {
       }
       starts[length] = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 2 ** 32;
       sizes[length] = size === 0 ? -section : size;
-      table[length] = number;
+      table[length] = label ? LABEL : number;
       nameAt[length++] = view.getUint32(at, true);
     }
     found.length = length;

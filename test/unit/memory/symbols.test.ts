@@ -31,7 +31,7 @@ suite(`symbols ${noCompiler}`, () => {
   const source = join(folder, 'program.c');
   writeFileSync(
     source,
-    `__asm__(".text\\n.type bare,@function\\nbare:\\n nop\\n nop\\n nop\\n ret\\nafter:\\n ret\\n");
+    `__asm__(".text\\n.type bare,@function\\nbare:\\n nop\\n nop\\n nop\\n ret\\n.globl after\\nafter:\\n ret\\n.size sized,3\\n.type sized,@function\\nsized:\\n nop\\n.globl inside\\ninside:\\n nop\\n ret\\n");
      int alias_of(int x) __attribute__((alias("_inner"), noinline)); int global_count = 7;
      __attribute__((noinline)) int _inner(int x) { return x * 3; }
      int main(int argc, char **argv) { (void)argv; return _inner(argc) + alias_of(argc) + global_count; }`,
@@ -68,6 +68,15 @@ suite(`symbols ${noCompiler}`, () => {
     expect(bare.size).toBe(4);
     expect(table.covering(bare.start + 3)?.names).toEqual(['bare']);
     expect(table.covering(bare.start + 4)?.names ?? []).not.toContain('bare');
+  });
+
+  test('a global label in assembly is a function, unless it is within one', () => {
+    const table = open(program);
+    const after = table.named('after')!;
+    expect(after.size).toBe(1);
+    expect(table.covering(after.start)?.names).toEqual(['after']);
+    const sized = table.named('sized')!;
+    for (const at of [0, 1, 2]) expect(table.covering(sized.start + at)?.names).toEqual(['sized']);
   });
 
   test('variables are found by name', () => {
