@@ -118,9 +118,10 @@ const compile = (type: Die): Shape => {
     case TAG.enumerationType:
       return enumeration(base, die, size);
     case TAG.pointerType: {
+      if (size !== 8 && hasAttribute(die, AT.byteSize)) return { ...base, size };
       const target = referenceOf(die, AT.type);
       const pointed = target === null ? null : underlying(target).die;
-      return { ...base, kind: pointed !== null && isCharacter(pointed) ? 'text' : 'pointer', size: size || 8 };
+      return { ...base, kind: pointed !== null && isCharacter(pointed) ? 'text' : 'pointer', size: 8 };
     }
     case TAG.referenceType:
     case TAG.rvalueReferenceType:
