@@ -13,7 +13,7 @@ export interface WatchedProcess {
 }
 
 /** What is watched: containers by their full ids, or a process and all that descends from it. */
-export type Watched = { readonly containers: ReadonlySet<string> } | { readonly root: number };
+export type Watched = { readonly containers: { has(id: string): boolean } } | { readonly root: number };
 
 interface Known extends WatchedProcess {
   readonly wanted: boolean;
@@ -63,6 +63,11 @@ export class ProcessWatch {
 
   #descends({ pid, parent }: { readonly pid: number; readonly parent: number }): boolean {
     return 'root' in this.#watched && (pid === this.#watched.root || this.#known.get(parent)?.wanted === true);
+  }
+
+  /** Other containers are watched now: what was passed over is looked at again. */
+  reconsider(): void {
+    for (const [pid, { wanted }] of this.#known) if (!wanted) this.#drop(pid);
   }
 
   /** The process of this number has ended: later scans ask whether it is another one's. */

@@ -130,6 +130,7 @@ const recordWatched = async (
     policyFor: () => policy,
     imageOf: () => options.image ?? '',
     budget: { looks: budget, cpu },
+    ofOne: true,
     ...(onLook === undefined ? {} : { onLook }),
   });
   let failure: unknown;

@@ -22,12 +22,14 @@ export interface RecordingOptions {
   readonly watch: ProcessWatch;
   /** µs from CLOCK_BOOTTIME to event time. */
   readonly offset: Micros;
-  /** The policy in force for processes of an image. */
-  readonly policyFor: (image: string) => Policy | null;
+  /** The policy in force for processes of a container. */
+  readonly policyFor: (container: string) => Policy | null;
   /** Image of a container; '' if not known. */
   readonly imageOf: (container: string) => string;
   /** For each container, or for all processes outside of one. */
   readonly budget: Budget;
+  /** The recording is of one process or container: it fails if the first process cannot be looked at. */
+  readonly ofOne?: boolean;
   readonly onLook?: (look: Omit<Look, 'stream' | 'seq'>) => void;
 }
 
@@ -90,7 +92,7 @@ export class Recording {
       }
       const id = this.#nextId++;
       const image = imageOf(container);
-      const policy = policyFor(image);
+      const policy = policyFor(container);
       const applies = policy !== null && (policy.image === null || globMatches(policy.image, image));
       const becomes = becomesUntil !== null && this.#first;
       const subject: Subject = {
@@ -168,7 +170,7 @@ export class Recording {
         return;
       case 'failed': {
         this.#forget(told.id, subject);
-        if (subject.becomes || this.counts.processes === 1)
+        if (subject.becomes || (this.#options.ofOne === true && this.counts.processes === 1))
           throw new AttestreamError(told.code as ErrorCode, told.message);
         const now = this.#scanned;
         // It came and went, or cannot be looked at: either way it was there.
@@ -233,7 +235,11 @@ export class Recording {
 
   #forget(id: number, subject: Subject): void {
     this.#subjects.delete(id);
-    const { pid } = subject.process;
+    const { pid, container } = subject.process;
+    if (![...this.#subjects.values()].some(({ process }) => process.container === container)) {
+      this.#groups.delete(container);
+      this.#options.sampler.ask({ is: 'ungroup', group: container });
+    }
     if (this.#byPid.get(pid) === subject) this.#byPid.delete(pid);
     this.#options.watch.ended(pid);
   }

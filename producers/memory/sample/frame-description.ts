@@ -6,6 +6,7 @@ import { functionName, means, withoutParameters } from '../elf/function-name.js'
 import { architectureOf } from '../unwind/architectures.js';
 import type { StackFrame } from '../unwind/stack-frame.js';
 import type { StackMemory } from '../unwind/stack-memory.js';
+import { concerns } from './concern.js';
 import type { SeenFrame, Watch } from './look.js';
 
 /** The registers, by DWARF number, that hold a system call's arguments, which the kernel leaves as they are. */
@@ -93,7 +94,11 @@ const tell = (
     frameAddress: frame.cfa,
     returnAddress: frame.returnAddress,
   };
-  const described = view === null ? [] : describe(view, memory, watch, watched !== undefined);
+  const { place } = frame;
+  const described =
+    view === null || place === null || !concerns(place.module, watch)
+      ? []
+      : describe(view, memory, watch, watched !== undefined);
   for (const one of described) {
     const { function: name, linkageName, inlined } = one;
     // Of several names of one function the symbols tell the usual one: `poll`, not `__poll`.

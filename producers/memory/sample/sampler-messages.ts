@@ -18,6 +18,8 @@ export interface SamplerSettings {
 export type SamplerRequest =
   /** Processes of one group share its budget. */
   | { readonly is: 'group'; readonly group: string; readonly budget: Budget }
+  /** There are none left. */
+  | { readonly is: 'ungroup'; readonly group: string }
   | {
       readonly is: 'add';
       readonly id: number;

@@ -75,6 +75,9 @@ export class Sampler {
         this.#groups.set(request.group, { name: request.group, scheduler, controller });
         return;
       }
+      case 'ungroup':
+        this.#groups.delete(request.group);
+        return;
       case 'add':
         this.#add(request);
         return;
