@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { connect, type Store } from '../../infra/clickhouse/connect.js';
 import { migrate } from '../../infra/clickhouse/migrate.js';
 import { queryVerdicts } from '../../infra/clickhouse/verdict-query.js';
@@ -13,6 +13,7 @@ import { runSink } from '../../processors/sink/sink.js';
 import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Policy } from '../../schemas/policy/policy.js';
+import { didYouMean } from '../../schemas/suggest.js';
 import { buildDevice, findCompiler, observeDevice } from '../demo/observe-device.js';
 import { example, SCENES, type Scene } from '../demo/scene.js';
 import { examples } from '../examples.js';
@@ -22,7 +23,19 @@ import { openLog } from '../open-log.js';
 import { type Output, outPath, outputOf } from '../output.js';
 import { verdictRow } from '../verdict-row.js';
 
+const SCENARIOS = ['device', 'host'] as const;
+
+const scenarioOf = (text: string): (typeof SCENARIOS)[number] => {
+  const found = SCENARIOS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new AttestreamError(
+    'USAGE',
+    `--scenario is one of ${SCENARIOS.join(', ')}, not ${JSON.stringify(text)}; ${didYouMean(text, SCENARIOS)}`,
+  );
+};
+
 interface Options {
+  readonly scenario: (typeof SCENARIOS)[number];
   readonly out?: string;
   readonly keep?: boolean;
 }
@@ -37,13 +50,32 @@ export const register = (program: Command): void => {
     .description(
       'the whole pipeline on this machine: a device, looks from outside, verdicts in ClickHouse, two attacks',
     )
+    .addOption(
+      new Option(
+        '--scenario <name>',
+        'device: a program and two attacks; host: a machine with a TPM, from enrolment to revocation',
+      )
+        .argParser(scenarioOf)
+        .default('device'),
+    )
     .option('--out <folder>', 'where its data stay (default: attestream-demo-TIME)', outPath)
     .option('--keep', 'leave ClickHouse serving until Ctrl-C')
-    .addHelpText('after', examples(['demo', 'ends by itself and says where to look next']))
+    .addHelpText(
+      'after',
+      examples(
+        ['demo', 'ends by itself and says where to look next'],
+        ['demo --scenario host', 'with an emulated TPM (Debian: swtpm, swtpm-tools)'],
+      ),
+    )
     .action(async (options: Options, command: Command) => {
       const out = outputOf(command);
       const folder = options.out ?? `attestream-demo-${new Date().toISOString().replace(/[-:]/g, '').slice(0, 15)}`;
       makeFolder(folder);
+      if (options.scenario === 'host') {
+        const { runHostScenario } = await import('../demo/host-scenario.js');
+        await runHostScenario(folder, (trace) => openLog(trace, { command }), out, stopOf(command));
+        return;
+      }
       await runDemo(folder, options.keep === true, out, command);
     });
 };
