@@ -42,11 +42,13 @@ export const codeAt = (image: CodeImage, pc: number, exact: boolean): CodeAt | n
   const code = codeOf(place.module);
   if (code.architecture === null) return null;
   const lookup = exact ? place.vaddr : place.vaddr - 1;
+  const told = code.told(lookup);
   return {
     place,
     architecture: code.architecture,
     lookup,
-    ...code.told(lookup),
+    symbol: told.symbol,
+    row: told.row,
     range: () => code.range(lookup),
   };
 };

@@ -84,34 +84,40 @@ export const unwind = (
     const code = codeAt(image, at.pc, at.exact);
     const outcome = walk.step(at, code);
     const decisive = scanned === 0;
-    const frame = {
-      pc: at.pc,
-      lookup: at.exact ? at.pc : at.pc - 1,
-      place: code?.place ?? null,
-      symbol: code?.symbol ?? null,
-      foundBy: at.foundBy,
-      sp: at.sp,
-      registerSlots: decisive ? at.slots : NO_SLOTS,
-    };
-    const last = { ...frame, sizedBy: null, cfa: 0, returnAddress: 0 };
     const root = outcome === 'outermost' || (!isStep(outcome) && outcome !== 'cut' && rooted(code));
     if (root || outcome === 'cut' || frames.length >= MAX_FRAMES) {
-      frames.push(last);
+      frames.push(frameAt(at, code, decisive, null, 0, 0));
       return { frames, complete: decisive && root && frames.length <= MAX_FRAMES, cut: outcome === 'cut' };
     }
     const known = isStep(outcome) && decisive;
     const step = isStep(outcome) ? outcome : scanned < MAX_SCANNED ? scanStep(image, stack, at, code) : null;
     if (step === null || (!known && scanned >= MAX_SCANNED)) {
-      frames.push(last);
+      frames.push(frameAt(at, code, decisive, null, 0, 0));
       return { frames, complete: false, cut: false };
     }
-    frames.push({
-      ...frame,
-      sizedBy: known ? step.by : 'scan',
-      cfa: known ? step.cfa : 0,
-      returnAddress: step.returnAddress,
-    });
+    frames.push(frameAt(at, code, decisive, known ? step.by : 'scan', known ? step.cfa : 0, step.returnAddress));
     if (!known) scanned++;
     at = after(step, known ? step.by : 'scan');
   }
 };
+
+/** Written out: copying members over costs more than all of unwinding. */
+const frameAt = (
+  at: Position,
+  code: CodeAt | null,
+  decisive: boolean,
+  sizedBy: FoundBy | null,
+  cfa: number,
+  returnAddress: number,
+): StackFrame => ({
+  pc: at.pc,
+  lookup: at.exact ? at.pc : at.pc - 1,
+  place: code === null ? null : code.place,
+  symbol: code === null ? null : code.symbol,
+  foundBy: at.foundBy,
+  sizedBy,
+  sp: at.sp,
+  cfa,
+  returnAddress,
+  registerSlots: decisive ? at.slots : NO_SLOTS,
+});
