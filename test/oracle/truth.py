@@ -68,6 +68,8 @@ def told(value, depth=0):
             return {"float": repr(float(value)), "text": str(value)}
         if code == gdb.TYPE_CODE_PTR:
             target = type_.target().strip_typedefs()
+            if "synthetic pointer" in value.format_string():
+                return {"none": "synthetic pointer"}
             answer = {"pointer": hex(int(value) & 0xFFFFFFFFFFFFFFFF)}
             if target.unqualified().name in CHARACTERS:
                 answer["text"] = text_of(value)

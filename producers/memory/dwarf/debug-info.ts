@@ -1,6 +1,5 @@
 import { isAttestreamError } from '../../../schemas/errors.js';
-import { stringAt } from '../elf/byte-source.js';
-import { type Elf, sectionBytes } from '../elf/elf.js';
+import type { Elf } from '../elf/elf.js';
 import { type Abbreviation, readAbbreviations } from './abbreviations.js';
 import { readAddressRanges } from './address-ranges.js';
 import { AT, TAG, UNIT } from './constants.js';
@@ -12,8 +11,15 @@ import { readUnitHeaders } from './unit-headers.js';
 
 const MAX_TABLES = 2048;
 
-/** Opens a file that debug information refers to, as the program's own file system has it; null if it is not there. */
-export type OpenBeside = (path: string, buildId: string) => Elf | null;
+/** Files that debug information refers to, as the program's own file system has them; null if they are not there. */
+export interface OtherFiles {
+  /** What several files share (`.gnu_debugaltlink`). */
+  alternate(): Elf | null;
+  /** Split debug information by the path that the compiler noted; '' asks for the package of all. */
+  split(path: string): Elf | null;
+}
+
+const NO_OTHERS: OtherFiles = { alternate: () => null, split: () => null };
 
 interface Covered {
   readonly low: number;
@@ -24,16 +30,16 @@ interface Covered {
 /** The debug information of one program file: units by offset, by address and by type signature. Throws DWARF_INVALID. */
 export class DebugInfo {
   readonly file: DebugFile;
-  readonly open: OpenBeside;
+  readonly others: OtherFiles;
   readonly #tables = new Map<DebugFile, Map<number, ReadonlyMap<number, Abbreviation>>>();
   #units: readonly Unit[] | null = null;
   #types: Map<bigint, Unit> | null = null;
   #covered: { readonly sorted: readonly Covered[]; readonly widest: readonly number[] } | null = null;
   #supplement: DebugInfo | null | undefined;
 
-  constructor(elf: Elf, open: OpenBeside = () => null, suffix = '') {
+  constructor(elf: Elf, others: OtherFiles = NO_OTHERS, suffix = '') {
     this.file = new DebugFile(elf, suffix);
-    this.open = open;
+    this.others = others;
   }
 
   get units(): readonly Unit[] {
@@ -124,12 +130,8 @@ export class DebugInfo {
   /** What several files share (dwz), named by .gnu_debugaltlink; null if there is none. */
   get supplement(): DebugInfo | null {
     if (this.#supplement !== undefined) return this.#supplement;
-    const link = sectionBytes(this.file.elf, '.gnu_debugaltlink');
-    const path = stringAt(link, 0);
-    const buildId = link.toString('hex', Math.min(link.length, Buffer.byteLength(path) + 1));
-    const elf = path === '' ? null : this.open(path, buildId);
-    // Another build's file would give wrong names.
-    this.#supplement = elf === null || (buildId !== '' && elf.buildId !== buildId) ? null : new DebugInfo(elf);
+    const elf = this.others.alternate();
+    this.#supplement = elf === null ? null : new DebugInfo(elf);
     return this.#supplement;
   }
 

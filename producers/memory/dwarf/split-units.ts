@@ -20,7 +20,7 @@ export const openSplitUnit = (skeleton: Unit): Unit | null => {
   const name = stringOf(root, attribute);
   const folder = stringOf(root, AT.compDir);
   const path = name.startsWith('/') || folder === '' ? name : `${folder}/${name}`;
-  const elf = info.open(path, '');
+  const elf = info.others.split(path);
   if (elf !== null) {
     const file = new DebugFile(elf, '.dwo');
     const section = file.section('.debug_info');
@@ -40,7 +40,7 @@ const fromPackage = (skeleton: Unit, id: bigint): Unit | null => {
   const { info } = skeleton;
   let file = packages.get(info.file.elf);
   if (file === undefined) {
-    const elf = info.open('.dwp', '');
+    const elf = info.others.split('');
     file = elf === null ? null : new DebugFile(elf, '.dwo');
     packages.set(info.file.elf, file);
   }

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type ByteSource, sourceOfFile, stringAt } from './byte-source.js';
 import { crc32 } from './crc32.js';
 import { type Elf, parseElf, sectionBytes } from './elf.js';
@@ -136,4 +136,20 @@ export const findAlternateFile = (debug: Elf, debugPath: string, search: DebugSe
   const named = name.startsWith('/') ? name : join(dirname(debugPath), name);
   const candidates = [...search.roots.map((root) => [root, named] as const), ...byBuildId(buildId, search)];
   return first(candidates, (other) => other.buildId === buildId && hasDebugInfo(other));
+};
+
+const hasSplitInfo = (elf: Elf): boolean =>
+  elf.sections.some(({ name, size }) => name === '.debug_info.dwo' && size > 0);
+
+/**
+ * A file that a program's debug information was split into (DWARF 5, 7.3.2): where the compiler put it, or beside the program. An
+ * empty name stands for the package of all of them, `PROGRAM.dwp`. Whether it is the right one its contents must tell.
+ */
+export const findSplitFile = (name: string, search: DebugSearch): DebugFile | null => {
+  const paths = name === '' ? [`${search.path}.dwp`] : [name, join(dirname(search.path), basename(name))];
+  const candidates = search.roots.flatMap((root) => paths.map((path) => [root, path] as const));
+  return first(
+    candidates.filter(([, path]) => path.startsWith('/')),
+    hasSplitInfo,
+  );
 };

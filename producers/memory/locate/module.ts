@@ -5,6 +5,7 @@ import {
   type DebugSearch,
   findAlternateFile,
   findDebugFile,
+  findSplitFile,
   hasDebugInfo,
   sameAddresses,
 } from '../elf/debug-file.js';
@@ -39,6 +40,9 @@ export interface Place {
   readonly vaddr: number;
 }
 
+/** Files of split debug information that are open at once: one for each source file that a look has met. */
+const MAX_SPLIT = 256;
+
 /** Reads `source`, which stays open until `close` is called. `search` null: no other files are looked for. Throws what `parseElf` throws. */
 export const openModule = (
   path: string,
@@ -50,6 +54,7 @@ export const openModule = (
   let separate: DebugFile | null | undefined;
   let shared: DebugFile | null | undefined;
   let info: DebugInfo | null | undefined;
+  let closed = false;
   const debugFile = (): DebugFile | null => {
     if (separate === undefined) {
       separate = null;
@@ -79,6 +84,13 @@ export const openModule = (
     }
     return shared?.elf ?? null;
   };
+  const split: DebugFile[] = [];
+  const openSplit = (name: string): Elf | null => {
+    if (search === null || closed || split.length >= MAX_SPLIT) return null;
+    const file = findSplitFile(name, search);
+    if (file !== null) split.push(file);
+    return file?.elf ?? null;
+  };
   // Looked for at once: the process whose root is searched may have ended when somebody asks, and others share the module.
   alternate();
   // A damaged table of symbols takes the names, not the rest of what the file tells.
@@ -92,7 +104,6 @@ export const openModule = (
   const stripped = !elf.sections.some(({ name }) => name === '.symtab');
   const separated = stripped ? debugFile() : null;
   let symbols = table(separated?.elf ?? elf);
-  let closed = false;
   let unpacking: Promise<void> | null = null;
   if (stripped && separated === null && hasMiniDebug(elf))
     unpacking = readMiniDebug(elf).then((mini) => {
@@ -113,8 +124,7 @@ export const openModule = (
     get info() {
       if (info === undefined) {
         const holder = debug();
-        info =
-          holder === null ? null : new DebugInfo(holder, (_path, buildId) => (buildId === '' ? null : alternate()));
+        info = holder === null ? null : new DebugInfo(holder, { alternate, split: openSplit });
       }
       return info;
     },
@@ -122,6 +132,7 @@ export const openModule = (
       closed = true;
       separate?.close();
       shared?.close();
+      for (const file of split) file.close();
       close();
     },
   };
