@@ -7,7 +7,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Folders whose code is the product. */
 export const SOURCE_FOLDERS = ['schemas', 'infra', 'producers', 'processors', 'cli', 'web', 'bench'] as const;
 
-const SKIPPED = new Set(['node_modules', 'dist', '.git']);
+const SKIPPED = new Set(['node_modules', 'dist', '.git', '.cache']);
 
 /** Paths below a folder, relative to the root, sorted. Empty if the folder is not there. */
 export const filesBelow = (folder: string, accept: (path: string) => boolean): string[] => {
