@@ -1,6 +1,7 @@
 import { copyFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { sharedModules } from '../../producers/memory/locate/shared-modules.js';
 import { openTarget, type Target } from '../../producers/memory/sample/look.js';
 import { buildDevice, noCompiler, pause, start } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
@@ -43,7 +44,19 @@ suite(`program files ${noCompiler}`, () => {
     expect(thread.outcome).toBe('sampled');
     expect(thread.frames.map((frame) => frame.function)).toContain('main');
     b.close();
+    sharedModules.closeIdle();
     expect(descriptors()).toBe(before);
+  });
+
+  test('are kept for a moment, since programs that end are often started again', () => {
+    const a = open();
+    a.look();
+    const before = a.image.place(a.image.mappings.find(({ executable }) => executable)!.start)!.module;
+    a.close();
+    const b = open();
+    b.look();
+    expect(b.image.place(b.image.mappings.find(({ executable }) => executable)!.start)!.module).toBe(before);
+    b.close();
   });
 
   test('are not taken for each other when one is replaced under its path', () => {

@@ -11,6 +11,7 @@ const MAX_LENGTH = 1024;
 const MAX_KNOWN = 4096;
 /** What a name that is not plain may take, and how much of the time all of them together. */
 const PATIENCE_MS = 20;
+const TURNS = 16;
 const SHARE = 50;
 
 const known = new Map<string, string>();
@@ -33,24 +34,47 @@ const load = (): void => {
   memory = exports['memory'] as { grow(pages: number): void };
 };
 
+/** What was interrupted or ran out of stack is in an unknown state: the next name gets a new one. */
+const renew = (): void => {
+  abandoned ??= memory;
+  memory = null;
+};
+
+const call = (name: string): string => {
+  if (memory === null) load();
+  return glue.demangle_any(name);
+};
+
 const bounded = { name: '', plain: '', run: (): void => {} };
 bounded.run = (): void => {
-  bounded.plain = glue.demangle_any(bounded.name);
+  bounded.plain = call(bounded.name);
 };
 const context = createContext({ run: () => bounded.run() });
 const script = new Script('run()');
 
-/** The library has no bound of its own, and can be made to backtrack for ever. */
+const cpuMillis = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+/**
+ * The library has no bound of its own, and can be made to backtrack for ever. On a busy machine patience runs out although it
+ * has hardly run: then it gets another turn.
+ */
 const withinPatience = (name: string): string => {
   const began = performance.now();
+  const used = cpuMillis();
   bounded.name = name;
-  try {
-    script.runInContext(context, { timeout: PATIENCE_MS });
-    return bounded.plain;
-  } catch (error) {
-    resumeAt = performance.now() + SHARE * (performance.now() - began);
-    throw error;
-  }
+  for (let turn = 0; ; turn++)
+    try {
+      script.runInContext(context, { timeout: PATIENCE_MS });
+      return bounded.plain;
+    } catch (error) {
+      renew();
+      if (turn < TURNS && cpuMillis() - used < PATIENCE_MS) continue;
+      resumeAt = performance.now() + SHARE * (performance.now() - began);
+      throw error;
+    }
 };
 
 /** A C++ (Itanium ABI) or Rust (legacy and v0) name as its source has it; any other name as it is. Never throws. */
@@ -63,12 +87,9 @@ export const demangle = (name: string): string => {
   if (!simple && performance.now() < resumeAt) return name;
   let plain = name;
   try {
-    if (memory === null) load();
-    plain = simple ? glue.demangle_any(name) : withinPatience(name);
+    plain = simple ? call(name) : withinPatience(name);
   } catch {
-    // What was interrupted is in an unknown state: the next name gets a new one.
-    abandoned = memory;
-    memory = null;
+    renew();
   }
   // What it cannot read it gives back without the underscore that some systems put in front.
   if (plain === '' || plain.length > 4 * MAX_LENGTH || name.endsWith(plain)) plain = name;

@@ -1,39 +1,73 @@
 import type { Module } from './module.js';
 
+/** Files that nobody uses are kept for a moment, since programs that end are often started again. They hold their mount, so not longer. */
+const IDLE_MS = 5000;
+const MAX_IDLE = 8;
+
+interface Shared {
+  readonly module: Module;
+  users: number;
+  /** performance.now() when the last user left. */
+  idleSince: number;
+}
+
 /**
  * Program files that several processes have mapped are read once. The identity must be one that nobody but the kernel gives: by
  * build id or content, a process could pass a file of its own making off as another's.
  */
 class SharedModules {
-  readonly #users = new Map<string, { readonly module: Module; count: number }>();
+  readonly #shared = new Map<string, Shared>();
   readonly #identities = new WeakMap<Module, string>();
+  #timer: NodeJS.Timeout | undefined;
 
   /** The known module of that file, or what `open` gives; each to be given back by `close`. Throws what `open` throws. */
   open(identity: string, open: () => Module): Module {
-    const known = this.#users.get(identity);
+    const known = this.#shared.get(identity);
     if (known !== undefined) {
-      known.count++;
+      known.users++;
       return known.module;
     }
     const module = open();
-    this.#users.set(identity, { module, count: 1 });
+    this.#shared.set(identity, { module, users: 1, idleSince: 0 });
     this.#identities.set(module, identity);
     return module;
   }
 
   has(identity: string): boolean {
-    return this.#users.has(identity);
+    return this.#shared.has(identity);
   }
 
-  /** Closes a module that nobody uses any more; one that is not shared at once. */
+  /** Gives back a module; one that is not shared is closed at once. */
   close(module: Module): void {
     const identity = this.#identities.get(module);
-    const known = identity === undefined ? undefined : this.#users.get(identity);
-    if (identity !== undefined && known?.module === module) {
-      if (--known.count > 0) return;
-      this.#users.delete(identity);
+    const known = identity === undefined ? undefined : this.#shared.get(identity);
+    if (identity === undefined || known?.module !== module) {
+      module.close();
+      return;
     }
-    module.close();
+    if (--known.users > 0) return;
+    known.idleSince = performance.now();
+    // The order of the map is then the order in which they became idle.
+    this.#shared.delete(identity);
+    this.#shared.set(identity, known);
+    this.#sweep(IDLE_MS);
+  }
+
+  /** Closes all that nobody uses. */
+  closeIdle(): void {
+    this.#sweep(0);
+  }
+
+  #sweep(patience: number): void {
+    const idle = [...this.#shared].filter(([, { users }]) => users === 0);
+    const now = performance.now();
+    for (const [i, [identity, { module, idleSince }]] of idle.entries())
+      if (now - idleSince >= patience || i < idle.length - MAX_IDLE) {
+        this.#shared.delete(identity);
+        module.close();
+      }
+    clearTimeout(this.#timer);
+    if (idle.length > 0 && patience > 0) this.#timer = setTimeout(() => this.#sweep(IDLE_MS), IDLE_MS + 1).unref();
   }
 }
 
