@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { typedRecords } from '../../infra/log/typed-records.js';
+import { isAttestreamError } from '../../schemas/errors.js';
 import type { Request } from '../../schemas/records.js';
 import { isSigned, type PinnedKeys } from '../../schemas/signed.js';
 import type { Measurements } from '../measurement/measurements.js';
@@ -50,7 +51,10 @@ export const runAttestation = async (options: AttestationPartOptions): Promise<v
         if (record.host !== host || record.number <= (asked.get(verifier) ?? -1)) continue;
         if (!isSigned('Request', record, verifiers)) continue;
         asked.set(verifier, record.number);
-        requests.push(record);
+        // One of a kind is enough, and one that is not known here can wait for ever.
+        const same = requests.findIndex(({ kind, list }) => kind === record.kind && list === record.list);
+        if (same < 0) requests.push(record);
+        else if (record.from < requests[same]!.from) requests[same] = record;
       }
       wake();
     }
@@ -69,7 +73,11 @@ export const runAttestation = async (options: AttestationPartOptions): Promise<v
         await producer.renew();
         break;
       case 're-enrol':
-        await options.reEnrol();
+        await options.reEnrol().catch((error: unknown) => {
+          if (!isAttestreamError(error, 'ENROL_REFUSED')) throw error;
+          onNote(error.message);
+        });
+        for (let i = requests.length - 1; i >= 0; i--) if (requests[i]!.kind === 're-enrol') requests.splice(i, 1);
         break;
       default:
         // A newer verifier's wish: nothing that this agent could do.

@@ -32,9 +32,14 @@ export interface EnrolOptions {
   readonly onNote?: (note: string) => void;
 }
 
+const ANSWERS = ['EnrolChallenge', 'Enrolled', 'Request'] as const;
+
+/** Kind of the request by which a verifier says no. */
+const REFUSED = 'enrol-refused';
+
 /**
  * Asks to be enrolled, proves that both keys are in this TPM, and waits until a verifier says so (startup.md §4, 2 to 9).
- * null if `stop` ended the waiting.
+ * null if `stop` ended the waiting. Throws ENROL_REFUSED with the verifier's reason.
  */
 export const enrol = async (options: EnrolOptions): Promise<Enrolled | null> => {
   const { log, events, platform, verifiers, stop, onNote } = options;
@@ -53,9 +58,15 @@ export const enrol = async (options: EnrolOptions): Promise<Enrolled | null> => 
     agentVersion: options.agentVersion,
   });
   await events.flush();
-  for await (const found of typedRecords(log, at, ['EnrolChallenge', 'Enrolled'], end, 'follow', stop)) {
+  for await (const found of typedRecords(log, at, ANSWERS, end, 'follow', stop)) {
     const { record, name } = found;
-    if (record.host !== host || !record.requestId.equals(requestId)) continue;
+    if (record.host !== host) continue;
+    if (name === 'Request') {
+      if (record.kind === REFUSED && isSigned('Request', record, verifiers))
+        throw new AttestreamError('ENROL_REFUSED', `the verifier does not enrol this host: ${record.reason}`);
+      continue;
+    }
+    if (!record.requestId.equals(requestId)) continue;
     if (name === 'EnrolChallenge') {
       if (!isSigned('EnrolChallenge', record, verifiers)) continue;
       const secret = await answer(options, record);

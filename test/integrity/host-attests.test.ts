@@ -10,6 +10,7 @@ import { readCertificates } from '../../processors/run/enrolment/certificate.js'
 import { readRegistry } from '../../processors/run/enrolment/registry.js';
 import { rootSetDigest } from '../../processors/run/enrolment/root-set.js';
 import { approve, revoke } from '../../processors/run/enrolment/say.js';
+import { runStartupProcessor } from '../../processors/run/startup-processor.js';
 import { runAgent } from '../../producers/agent.js';
 import { startSwtpm } from '../../producers/attestation/emulator/local-swtpm.js';
 import { manufactureTpm } from '../../producers/attestation/emulator/manufacture.js';
@@ -25,6 +26,7 @@ import { openTransport } from '../../producers/attestation/transport/open-transp
 import { EventStream } from '../../producers/stream/event-stream.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { decodeCore } from '../../schemas/evidence/core.js';
+import { hostPolicyFromDocument } from '../../schemas/policy/host/parse.js';
 import type { RecordName } from '../../schemas/records.js';
 import { pinnedKeys, signRecord } from '../../schemas/signed.js';
 import { partitionOf } from '../../schemas/topics.js';
@@ -249,7 +251,63 @@ withSwtpm('a host with a TPM', () => {
       reason: 'stolen',
     });
     const { done } = await ask('pump-7 again');
-    expect(await soon(done)).toBe('waiting');
+    await expect(done).rejects.toMatchObject({ code: 'ENROL_REFUSED', message: expect.stringMatching(/revoked/) });
     expect(notes.join('\n')).toMatch(/refused: it was revoked/);
   });
+});
+
+withSwtpm('an agent that nobody enrolled', () => {
+  test('asks for it when a verifier does not know it, and is judged once it is approved', async () => {
+    const [verifier, operator] = [pair(), pair()];
+    const keys = pinnedKeys([verifier, operator]);
+    const log = memoryLog();
+    const stop = new AbortController();
+    for (const topic of ['measurements', 'memory', 'verdicts']) await log.createTopic(topic, 1);
+    const tpm = await testTpm(folder, 'unknown');
+    const policy = hostPolicyFromDocument({ kind: 'host', id: 'any', coverage: 'none', staleAfter: 100 }, 'policy');
+    const anchors = { roots: [], intermediates: [], allowExpiredIssuers: false };
+    const enrolment = { operators: keys, anchors, onNote: () => undefined };
+    const parts = [
+      runController({ log, key: verifier, interval: TICK, enrolment, stop: stop.signal }),
+      runStartupProcessor({ log, policies: [policy], keys, key: verifier, once: false, stop: stop.signal }),
+      runAgent({
+        log,
+        keys: { tpm: await tpm.open() },
+        verifiers: keys,
+        label: 'new',
+        agent: 'test',
+        selection: [{ hash: 'sha256', pcrs: [0, 10] }],
+        imaList: null,
+        firmwareLog: null,
+        stateFolder: join(folder, 'new'),
+        minInterval: 0,
+        stop: stop.signal,
+      }),
+    ];
+    try {
+      let ek = '';
+      while (ek === '') {
+        ek = [...(await readRegistry(log, keys)).values()][0]?.ek ?? '';
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      await approve(log, operator, { label: 'new', ekSpki: Buffer.from(ek, 'hex') });
+      const states: string[] = [];
+      const patience = AbortSignal.timeout(30_000);
+      for await (const { record } of typedRecords(
+        log,
+        { topic: 'verdicts', partition: 0 },
+        ['Verdict'],
+        0,
+        'follow',
+        patience,
+      )) {
+        states.push(record.state);
+        if (record.state === 'affirming') break;
+      }
+      expect(states).toEqual(['none', 'none', 'affirming']);
+    } finally {
+      stop.abort();
+      await Promise.all(parts);
+    }
+  }, 60_000);
 });

@@ -27,7 +27,17 @@ export type EnrolmentRecord = Typed<(typeof ENROLMENT_RECORDS)[number]>;
 export type Reply = { readonly partition: number; readonly host: string } & (
   | { readonly name: 'EnrolChallenge'; readonly record: Unsigned<'EnrolChallenge'> }
   | { readonly name: 'Enrolled'; readonly record: Unsigned<'Enrolled'> }
+  | { readonly name: 'Request'; readonly record: Unsigned<'Request'> }
 );
+
+/** Kind of the request that tells a host that it is not enrolled, and why. */
+export const ENROLMENT_REFUSED = 'enrol-refused';
+
+/**
+ * Requests to a host in the name of one key are numbered by its ticks (the start-up fold asks with the same key): the last
+ * number of a tick's share is this responder's.
+ */
+const requestNumber = (tick: number): number => (Math.max(tick, 0) + 1) * 4096 - 1;
 
 export interface ResponderOptions {
   /** 32 bytes: whose ticks, challenges and enrolments are this responder's own. */
@@ -79,6 +89,8 @@ export class EnrolmentResponder {
   readonly #challenges = new Map<string, Pick<EnrolChallenge, 'requestId' | 'commitment' | 'expires'>>();
   /** Newest own tick in each partition. */
   readonly #ticks = new Map<number, number>();
+  /** What hosts are still to be told. */
+  #refusals: Reply[] = [];
   #challengeNumber = 0;
   #enrolledNumber = 0;
 
@@ -151,16 +163,36 @@ export class EnrolmentResponder {
         this.#close(host);
         if (this.#open.size >= MAX_WAITING) this.#close(this.#open.keys().next().value!);
         this.#open.set(host, { request, host, partition, receivedAt, ek, nameEk, nameAik1, ekSpki: ekDigest(ek) });
-      } else this.#refuse(key, fault);
+      } else this.#refuse(key, partition, fault);
     } catch (error) {
-      this.#refuse(key, (error as Error).message);
+      this.#refuse(key, partition, (error as Error).message);
     }
   }
 
-  #refuse(host: string, why: string): null {
+  #refuse(host: string, partition: number, why: string): null {
     this.#close(host);
     this.#options.onNote(`host ${short(host)} is refused: ${why}`);
+    const record: Unsigned<'Request'> = {
+      number: requestNumber(this.#ticks.get(partition) ?? -1),
+      host,
+      kind: ENROLMENT_REFUSED,
+      list: '',
+      container: '',
+      from: 0,
+      reason: why,
+      issued: Date.now() * 1000,
+    };
+    // One a tick: a second would have the same number.
+    this.#refusals = this.#refusals.filter((reply) => reply.host !== host);
+    if (this.#refusals.length < MAX_WAITING) this.#refusals.push({ name: 'Request', partition, host, record });
     return null;
+  }
+
+  /** What refused hosts are to be told since the last call. */
+  refusals(): readonly Reply[] {
+    const told = this.#refusals;
+    this.#refusals = [];
+    return told;
   }
 
   /** Challenges for all requests that may be challenged now and were not yet. */
@@ -201,12 +233,13 @@ export class EnrolmentResponder {
     const open = this.#open.get(host);
     const challenge = this.#challenges.get(host);
     if (open === undefined || challenge === undefined || !challenge.requestId.equals(record.requestId)) return null;
-    if ((this.#ticks.get(partition) ?? -1) > challenge.expires) return this.#refuse(host, 'it answered too late');
+    if ((this.#ticks.get(partition) ?? -1) > challenge.expires)
+      return this.#refuse(host, partition, 'it answered too late');
     const { request, nameEk, nameAik1 } = open;
     if (!enrolCommitment(request.requestId, nameEk, nameAik1, record.secret).equals(challenge.commitment))
-      return this.#refuse(host, 'its answer is wrong: the keys are not in one TPM');
+      return this.#refuse(host, partition, 'its answer is wrong: the keys are not in one TPM');
     const basis = await this.#basis(open);
-    if (basis === null) return this.#refuse(host, 'its approval is gone');
+    if (basis === null) return this.#refuse(host, partition, 'its approval is gone');
     this.#close(host);
     this.#options.onNote(`host ${short(host)} is enrolled as ${JSON.stringify(basis.label)}`);
     const enrolled: Omit<Enrolled, 'verifierId' | 'signature'> = {
@@ -224,8 +257,8 @@ export class EnrolmentResponder {
 
   /** What an enrolment may rest on; null if on nothing yet. Says once why. */
   async #basis(open: Open): Promise<Basis | null> {
-    const { host, ekSpki, request } = open;
-    if (this.#revoked.has(host)) return this.#refuse(host, 'it was revoked');
+    const { host, ekSpki, request, partition } = open;
+    if (this.#revoked.has(host)) return this.#refuse(host, partition, 'it was revoked');
     const chain = await this.#chain(open);
     const approvals = [...this.#approvals.values()];
     const pin = approvals.filter((approval) => approval.ekSpki.toString('hex') === ekSpki).at(-1);

@@ -40,10 +40,7 @@ export const runEnrolment = async (options: EnrolmentOptions): Promise<void> => 
   const read = (partition: number, from: number, until: number | 'follow'): AsyncGenerator<EnrolmentRecord> =>
     typedRecords(log, { topic: TOPIC, partition }, ENROLMENT_RECORDS, from, until, stop);
   const say = async ({ partition, host, ...said }: Reply): Promise<void> => {
-    const value =
-      said.name === 'Enrolled'
-        ? encodeRecord('Enrolled', signRecord('Enrolled', said.record, key))
-        : encodeRecord('EnrolChallenge', signRecord('EnrolChallenge', said.record, key));
+    const value = signed(said, key);
     await log.append({ topic: TOPIC, partition }, [
       { key: Buffer.from(host, 'utf8'), schema: log.schemas.current(said.name), value },
     ]);
@@ -57,20 +54,34 @@ export const runEnrolment = async (options: EnrolmentOptions): Promise<void> => 
     return turn;
   };
   const weigh = async (): Promise<void> => {
-    for (const reply of await responder.weigh()) {
-      await say(reply);
-    }
+    for (const reply of await responder.weigh()) await say(reply);
   };
   await inTurn(weigh);
+  // Who was refused before was told before.
+  responder.refusals();
   const follow = async (partition: number, from: number): Promise<void> => {
     for await (const found of read(partition, from, 'follow'))
       await inTurn(async () => {
         responder.note(found);
         if (found.name === 'EnrolRequest' || found.name === 'Approval' || found.name === 'Revoked') await weigh();
-        if (found.name !== 'EnrolAnswer') return;
-        const reply = await responder.answer(found);
-        if (reply !== null) await say(reply);
+        if (found.name === 'EnrolAnswer') {
+          const reply = await responder.answer(found);
+          if (reply !== null) await say(reply);
+        }
+        for (const refusal of responder.refusals()) await say(refusal);
       });
   };
   await Promise.all(bounds.map(({ end }, partition) => follow(partition, end)));
+};
+
+const signed = (said: Pick<Reply, 'name' | 'record'>, key: KeyObject): Buffer => {
+  const { name, record } = said as Reply;
+  switch (name) {
+    case 'Enrolled':
+      return encodeRecord(name, signRecord(name, record, key));
+    case 'EnrolChallenge':
+      return encodeRecord(name, signRecord(name, record, key));
+    case 'Request':
+      return encodeRecord(name, signRecord(name, record, key));
+  }
 };

@@ -115,16 +115,20 @@ describe('a verifier', () => {
     ['decrypts', request(aik(ATTESTATION_KEY | OBJECT_ATTRIBUTES.decrypt).bytes), /decrypt/],
     ['has no scheme', request(aik(ATTESTATION_KEY, { scheme: null }).bytes), /whatever is asked/],
     ['signs over SHA-1', request(aik(ATTESTATION_KEY, { scheme: { algorithm: 'ecdsa', hash: 'sha1' } }).bytes), /sha1/],
-    ['is no key', request(Buffer.from('00'.repeat(40), 'hex')), /refused/],
+    ['is no key', request(Buffer.from('00'.repeat(40), 'hex')), /TPMT_PUBLIC/],
     [
       'stands under an endorsement key that may sign',
       request(aik().bytes, randomBytes(16), other.bytes),
       /no known template/,
     ],
   ])('refuses an attestation key that %s', async (_why, record, note) => {
-    const { challenge, notes } = setUp();
+    const { responder, challenge, notes } = setUp();
     expect(await challenge(record, approval(operator))).toEqual([]);
     expect(notes.join('\n')).toMatch(note);
+    expect(responder.refusals()).toMatchObject([
+      { name: 'Request', host, record: { kind: 'enrol-refused', number: 4095, reason: expect.stringMatching(note) } },
+    ]);
+    expect(responder.refusals()).toEqual([]);
   });
 
   test('refuses records that are not named after their key', async () => {
