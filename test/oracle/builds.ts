@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,10 +16,22 @@ export interface Build {
   readonly flags: readonly string[];
   /** Its debug information goes into a file of its own. */
   readonly strip?: boolean;
+  /** Split debug information is put into one package, and the single files go. */
+  readonly pack?: 'dwp' | 'llvm-dwp';
+  /** What it shares with another program goes into a third file. */
+  readonly share?: boolean;
 }
 
 const build = (compiler: string, source: string, flags: string, more: Partial<Build> = {}): Build => ({
-  name: `${compiler} ${flags}${more.strip === true ? ' stripped+debuglink' : ''}`,
+  name: [
+    compiler,
+    flags,
+    more.strip === true ? 'stripped+debuglink' : '',
+    more.pack ?? '',
+    more.share === true ? 'dwz' : '',
+  ]
+    .filter((part) => part !== '')
+    .join(' '),
   compiler,
   source,
   flags: flags.split(' '),
@@ -45,7 +57,8 @@ export const BUILDS: readonly Build[] = [
   build('musl-gcc', 'waits.c', '-O2 -static'),
   build('gcc', 'waits.c', '-O2 -gsplit-dwarf'),
   build('gcc', 'waits.c', '-O1 -gdwarf-4 -gsplit-dwarf'),
-  build('clang', 'waits.c', '-O2 -gdwarf-5 -gsplit-dwarf'),
+  build('gcc', 'waits.c', '-O2 -gdwarf-4 -gsplit-dwarf', { pack: 'dwp' }),
+  build('gcc', 'waits.c', '-O2 -gdwarf-5', { share: true }),
   build('gcc', 'waits.c', '-O2 -gdwarf-5 -gdwarf64'),
   build('g++', 'blocks.cc', '-O0'),
   build('g++', 'blocks.cc', '-O1 -gdwarf-4'),
@@ -61,18 +74,27 @@ const COMPILERS: Readonly<Record<string, string>> = {
   rustc: existsSync(join(homedir(), '.cargo/bin/rustc')) ? join(homedir(), '.cargo/bin/rustc') : 'rustc',
 };
 
-/** Why a compiler cannot be used; '' if it can. */
-export const compilerMissing = (compiler: string): string => {
-  try {
-    execFileSync(COMPILERS[compiler] ?? compiler, ['--version'], { stdio: 'ignore' });
-    return '';
-  } catch {
-    return `${compiler} is not installed`;
-  }
+/** Why a build is not possible here; '' if it is. */
+export const toolMissing = ({ compiler, pack, share }: Build): string => {
+  const tools = [
+    COMPILERS[compiler] ?? compiler,
+    ...(pack === undefined ? [] : [pack]),
+    ...(share === true ? ['dwz'] : []),
+  ];
+  for (const tool of tools)
+    try {
+      execFileSync(tool, ['--version'], { stdio: 'ignore' });
+    } catch {
+      return `${tool} is not installed`;
+    }
+  return '';
 };
 
 /** Compiles; gives the program's path. */
-export const compile = async ({ compiler, source, flags, strip, name }: Build, folder: string): Promise<string> => {
+export const compile = async (
+  { compiler, source, flags, strip, pack, share, name }: Build,
+  folder: string,
+): Promise<string> => {
   const program = join(folder, name.replace(/[^\w.+=-]+/g, '_'));
   const debug = flags.some((flag) => flag.startsWith('-gdwarf')) ? [] : ['-g'];
   const threads = compiler === 'rustc' ? [] : ['-pthread'];
@@ -82,6 +104,14 @@ export const compile = async ({ compiler, source, flags, strip, name }: Build, f
   if (strip === true) {
     await run('objcopy', ['--only-keep-debug', program, `${program}.debug`]);
     await run('objcopy', ['--strip-all', `--add-gnu-debuglink=${program}.debug`, program]);
+  }
+  if (pack !== undefined) {
+    await run(pack, ['-e', program, '-o', `${program}.dwp`], { cwd: folder });
+    for (const file of readdirSync(folder)) if (file.endsWith('.dwo')) rmSync(join(folder, file));
+  }
+  if (share === true) {
+    copyFileSync(program, `${program}-twin`);
+    await run('dwz', ['-m', `${program}.common`, program, `${program}-twin`]);
   }
   return program;
 };

@@ -6,7 +6,7 @@ import { openTarget } from '../../producers/memory/sample/look.js';
 import { pause, start } from '../support/device.js';
 import { realPart } from '../support/real-part.js';
 import { temporaryFolder } from '../support/tmp.js';
-import { BUILDS, type Build, compile, compilerMissing } from './builds.js';
+import { BUILDS, type Build, compile, toolMissing } from './builds.js';
 import { type Comparison, compareThread, newComparison } from './compare.js';
 import { gdbTruth } from './truth.js';
 
@@ -58,7 +58,7 @@ const judge = async (build: Build): Promise<Comparison> => {
 };
 
 for (const build of BUILDS.filter(({ name }) => only === undefined || name.includes(only))) {
-  const missing = compilerMissing(build.compiler);
+  const missing = toolMissing(build);
   const part = missing === '' ? gdb : realPart(build.compiler, () => missing);
   part(build.name, () => {
     test('no wrong frame and no wrong value', async () => {

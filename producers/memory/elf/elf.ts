@@ -95,6 +95,13 @@ export const parseElf = (source: ByteSource): Elf => {
     segmentSize,
     segmentCount === PN_XNUM ? (zeroth?.info ?? 0) : segmentCount,
   );
+  const sections = readSections(
+    source,
+    sectionsAt,
+    sectionSize,
+    sectionCount === 0 ? (zeroth?.size ?? 0) : sectionCount,
+    namesIndex === SHN_XINDEX ? (zeroth?.link ?? 0) : namesIndex,
+  );
   return {
     source,
     type,
@@ -103,14 +110,8 @@ export const parseElf = (source: ByteSource): Elf => {
     segments,
     loads: segments.filter((segment) => segment.type === PT_LOAD),
     ehFrameHeader: segments.find((segment) => segment.type === PT_GNU_EH_FRAME) ?? null,
-    sections: readSections(
-      source,
-      sectionsAt,
-      sectionSize,
-      sectionCount === 0 ? (zeroth?.size ?? 0) : sectionCount,
-      namesIndex === SHN_XINDEX ? (zeroth?.link ?? 0) : namesIndex,
-    ),
-    buildId: readBuildId(source, segments),
+    sections,
+    buildId: readBuildId(source, segments, sections),
   };
 };
 
@@ -219,9 +220,12 @@ export const bytesAt = (elf: Elf, vaddr: number, length: number): Buffer => {
   return elf.source.read(load.offset + inside, Math.min(length, load.fileSize - inside, MAX_SECTION));
 };
 
-const readBuildId = (source: ByteSource, segments: readonly Segment[]): string => {
-  for (const note of segments) {
-    if (note.type !== PT_NOTE) continue;
+const readBuildId = (source: ByteSource, segments: readonly Segment[], sections: readonly Section[]): string => {
+  // Files that only hold what others share have no segments.
+  const note = sections.find(({ name }) => name === '.note.gnu.build-id');
+  const alone =
+    segments.length > 0 || note === undefined ? [] : [{ offset: note.offset, fileSize: note.size, align: 4 }];
+  for (const note of [...segments.filter(({ type }) => type === PT_NOTE), ...alone]) {
     const bytes = source.read(note.offset, Math.min(note.fileSize, 4096));
     // Only notes of processor features are aligned to 8.
     const align = note.align === 8 ? 8 : 4;
