@@ -10,7 +10,8 @@ const MANGLED = /^_{1,2}[ZR]/;
 const MAX_LENGTH = 1024;
 const MAX_KNOWN = 4096;
 /** What a name that is not plain may take, and how much of the time all of them together. */
-const PATIENCE_MS = 20;
+const PATIENCE_MS = 50;
+const CPU_MS = 100;
 const TURNS = 16;
 const SHARE = 50;
 
@@ -62,6 +63,7 @@ const cpuMillis = (): number => {
  * has hardly run: then it gets another turn.
  */
 const withinPatience = (name: string): string => {
+  if (memory === null) load();
   const began = performance.now();
   const used = cpuMillis();
   bounded.name = name;
@@ -71,7 +73,7 @@ const withinPatience = (name: string): string => {
       return bounded.plain;
     } catch (error) {
       renew();
-      if (turn < TURNS && cpuMillis() - used < PATIENCE_MS) continue;
+      if (turn < TURNS && cpuMillis() - used < CPU_MS) continue;
       resumeAt = performance.now() + SHARE * (performance.now() - began);
       throw error;
     }

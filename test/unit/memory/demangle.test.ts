@@ -49,9 +49,9 @@ test('names made to exhaust are given back, and what comes after is read as befo
     `_RINvC1a1b${'TB_B_E'.repeat(150)}E`,
     `_Z1f1aIiiE${Array.from({ length: 90 }, (_, i) => `1aI${backwards(i)}${backwards(i)}E`).join('')}`,
   ];
-  const began = performance.now();
+  const used = process.cpuUsage();
   for (const bomb of bombs) expect(demangle(bomb).length).toBeLessThan(5000);
-  expect(performance.now() - began).toBeLessThan(3000);
+  expect(process.cpuUsage(used).user / 1000).toBeLessThan(3000);
   expect(demangle('_ZN6Device7actuateEj')).toBe('Device::actuate(unsigned int)');
 });
 
@@ -98,8 +98,8 @@ test('a user may write any of the names', () => {
 test('a name that makes the demangler go round in circles holds up neither looks nor other names', () => {
   const endless = `_Z3a${'da'.repeat(90)}cdadadadadadadadadadadadaA${'da'.repeat(60)}idadadadadadadadadadadadadaxadA${'ad'.repeat(60)}`;
   expect(isPlainMangling(endless)).toBe(false);
-  const began = performance.now();
+  const used = process.cpuUsage();
   for (let i = 0; i < 200; i++) demangle(`${endless}${i}`);
-  expect(performance.now() - began).toBeLessThan(2000);
+  expect(process.cpuUsage(used).user / 1000).toBeLessThan(2000);
   expect(demangle('_ZN6Device8actuate2Ei')).toBe('Device::actuate2(int)');
 });
