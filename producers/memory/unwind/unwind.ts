@@ -8,6 +8,8 @@ import { decisiveStep, isStep, type Outcome, type Step } from './unwind-step.js'
 const MAX_FRAMES = 1024;
 /** Signal frames that lead to a stack at a lower address: alternate stacks. Elsewhere a stack only goes up. */
 const MAX_SWITCHES = 4;
+/** Steps of all trials of one stack together: some 20 ms. */
+const MAX_TRIAL_STEPS = 30_000;
 /** Frames that nothing decisive told, at most: a stack of garbage is not worth more. */
 const MAX_SCANNED = 64;
 
@@ -29,6 +31,7 @@ const after = (step: Step, foundBy: FoundBy): Position => ({
 /** Follows a stack from one position outwards by decisive rules. */
 class Walk {
   #switches = 0;
+  #trialSteps = 0;
   readonly #image: CodeImage;
   readonly #stack: StackMemory;
   /** False within the trial of a search: there are no searches in searches. */
@@ -49,6 +52,8 @@ class Walk {
         outcome = rooted(code) ? null : callSiteStep(this.#image, this.#stack, at, code, this.#trial);
       else if (typeof outcome === 'object')
         outcome = linkStep(this.#image, code, outcome.link, outcome.slots, this.#trial);
+      // A search that was cut short has found nothing: another candidate might have done as well.
+      if (this.#trialSteps > MAX_TRIAL_STEPS) return null;
     }
     if (isStep(outcome) && !(outcome.sp >= at.sp) && ++this.#switches > MAX_SWITCHES) return null;
     return outcome;
@@ -58,6 +63,7 @@ class Walk {
     const walk = new Walk(this.#image, this.#stack, false);
     let at = after(first, first.by);
     for (let n = 0; n < MAX_FRAMES; n++) {
+      if (++this.#trialSteps > MAX_TRIAL_STEPS) return false;
       const code = codeAt(this.#image, at.pc, at.exact);
       const outcome = walk.step(at, code);
       if (outcome === 'outermost') return true;
