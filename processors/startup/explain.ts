@@ -1,4 +1,4 @@
-import type { PrefixMatch, QuotedPcr } from '../../schemas/ima/prefix-search.js';
+import type { QuotedPcr } from '../../schemas/ima/prefix-search.js';
 import type { ImaBank } from '../../schemas/ima/template-hash.js';
 import type { HostPolicy } from '../../schemas/policy/host/host-policy.js';
 import type { Evidence } from '../../schemas/records.js';
@@ -11,7 +11,7 @@ import type { HostState } from './host-state.js';
 import { type BindingPrefix, bindingPrefix, missingBindingEntry } from './lists/binding-list.js';
 import type { BootLists } from './lists/boot-lists.js';
 import type { FirmwareFacts } from './lists/firmware-log.js';
-import { cursorOf, isImaBank, kernelPrefix, missingKernelEntry } from './lists/kernel-list.js';
+import { cursorOf, isImaBank, kernelPrefix, missingKernelEntry, type PrefixMatch } from './lists/kernel-list.js';
 
 const IMA_PCR = 10;
 /** Registers above cannot be extended for good (16, 23) or not by the kernel's list (17 to 22). */

@@ -4,9 +4,11 @@ import { type FileDigest, type ImaEntry, type ImaRecord, imaEntry } from '../../
 import { globMatches } from '../../../schemas/policy/glob.js';
 import type { HostPolicy } from '../../../schemas/policy/host/host-policy.js';
 import type { Micros } from '../../../schemas/records.js';
+import type { CheckCode } from '../checks/check.js';
 import { digestName, isListed } from './file-reference.js';
 import { signedFile } from './file-signer.js';
-import { addFinding, type Findings } from './findings.js';
+import { addFinding, type Findings, type Level } from './findings.js';
+import { plainEntriesOf, plainKey } from './plain-entries.js';
 
 /** What the entries of a list amount to under one policy; goes on where it stopped. */
 export interface ImaAppraisal {
@@ -37,6 +39,10 @@ const WEAK = new Set(['sha1', 'md5']);
 /** Takes one more entry of a proven prefix into account. `now` is when the verifier asked for it. */
 export const appraiseRecord = (appraisal: ImaAppraisal, policy: HostPolicy, record: ImaRecord, now: Micros): void => {
   const index = appraisal.entries++;
+  // The first entry is not a file, and says something of its own.
+  const plain = index === 0 ? null : plainEntriesOf(policy);
+  const key = plain === null ? null : plainKey(record);
+  if (key !== null && plain?.has(key) === true) return;
   let entry: ImaEntry;
   try {
     entry = imaEntry(record);
@@ -52,7 +58,7 @@ export const appraiseRecord = (appraisal: ImaAppraisal, policy: HostPolicy, reco
     return;
   }
   if (entry.violation) violation(appraisal, policy, name ?? '', index);
-  else judge(appraisal, policy, entry, index, now);
+  else if (judge(appraisal, policy, entry, index, now) && key !== null) plain?.add(key);
 };
 
 /** That there was one is proven, where it was is only claimed: a rule for a path can bear it, and never affirms it. */
@@ -75,58 +81,57 @@ const violation = (appraisal: ImaAppraisal, policy: HostPolicy, path: string, in
     });
 };
 
-const judge = (appraisal: ImaAppraisal, policy: HostPolicy, entry: ImaEntry, index: number, now: Micros): void => {
-  const { findings } = appraisal;
+/** True if the policy has nothing to say of it, and it proves nothing that the policy asks for. */
+const judge = (appraisal: ImaAppraisal, policy: HostPolicy, entry: ImaEntry, index: number, now: Micros): boolean => {
   const path = entry.name ?? '';
   const digest = entry.fileDigest === null ? null : digestName(entry.fileDigest);
-  const what = `entry ${index}: ${path === '' ? `a record of template ${entry.template}` : path}`;
+  let plain = true;
+  const add = (code: CheckCode, level: Level, what: string): void => {
+    plain = false;
+    const named = path === '' ? `a record of template ${entry.template}` : path;
+    addFinding(appraisal.findings, { code, level, message: `entry ${index}: ${named} ${what}` });
+  };
   const signature = signedFile(entry, policy, path, now);
   // What the header says is its writer's: a length that lies fails, whatever the path.
   if (signature.malformed !== null)
-    addFinding(findings, {
-      code: 'ima.signature-malformed',
-      level: 'contraindicated',
-      message: `${what} carries a signature ${signature.malformed}`,
-    });
-  if (signature.bad !== null)
-    addFinding(findings, {
-      code: 'ima.signature',
-      level: 'contraindicated',
-      message: `${what} carries ${signature.bad}`,
-    });
+    add('ima.signature-malformed', 'contraindicated', `carries a signature ${signature.malformed}`);
+  if (signature.bad !== null) add('ima.signature', 'contraindicated', `carries ${signature.bad}`);
   const denied = policy.deny.find(
     (rule) => (rule.digest === null || rule.digest === digest) && (rule.path === null || globMatches(rule.path, path)),
   );
   if (denied !== undefined) {
-    const why = denied.reason === '' ? '' : `: ${denied.reason}`;
-    addFinding(findings, { code: 'ima.denied', level: 'contraindicated', message: `${what} is denied${why}` });
-    return;
+    add('ima.denied', 'contraindicated', denied.reason === '' ? 'is denied' : `is denied: ${denied.reason}`);
+    return plain;
   }
-  if (digest !== null) {
-    if (policy.coverage?.policies.has(digest) === true) appraisal.covered = true;
-    for (const file of policy.agent)
-      if (file.digests.has(digest) && globMatches(file.path, path)) appraisal.required.add(file.path);
-  }
-  if (policy.exclude.some((glob) => globMatches(glob, path))) return;
+  if (digest !== null && proves(appraisal, policy, digest, path)) plain = false;
+  if (policy.exclude.some((glob) => globMatches(glob, path))) return plain;
   if (entry.unhashable) {
-    const message = `${what} was measured without a digest`;
-    addFinding(findings, { code: 'ima.unhashable', level: policy.unhashable, message });
-    return;
+    add('ima.unhashable', policy.unhashable, 'was measured without a digest');
+    return plain;
   }
-  if (policy.files === null) return;
-  if (entry.fileDigest !== null && WEAK.has(entry.fileDigest.algorithm) && policy.weakDigests === 'warning')
-    addFinding(findings, {
-      code: 'ima.weak-digest',
-      level: 'warning',
-      message: `${what} is known by ${entry.fileDigest.algorithm} only`,
-    });
-  if (signature.by !== null || (digest !== null && isExplained(policy, digest, path, now))) return;
-  if (policy.unlisted === 'allow') return;
-  addFinding(findings, {
-    code: 'ima.unexplained',
-    level: policy.unlisted,
-    message: `${what} is ${digest ?? 'without a digest'}, which nothing explains`,
-  });
+  if (policy.files === null) return plain;
+  const { algorithm } = entry.fileDigest ?? { algorithm: '' };
+  if (WEAK.has(algorithm) && policy.weakDigests === 'warning')
+    add('ima.weak-digest', 'warning', `is known by ${algorithm} only`);
+  const explained = signature.by !== null || (digest !== null && isExplained(policy, digest, path, now));
+  if (!explained && policy.unlisted !== 'allow')
+    add('ima.unexplained', policy.unlisted, `is ${digest ?? 'without a digest'}, which nothing explains`);
+  return plain;
+};
+
+/** Notes what the policy asks to be measured. */
+const proves = (appraisal: ImaAppraisal, policy: HostPolicy, digest: string, path: string): boolean => {
+  let any = false;
+  if (policy.coverage?.policies.has(digest) === true) {
+    appraisal.covered = true;
+    any = true;
+  }
+  for (const file of policy.agent)
+    if (file.digests.has(digest) && globMatches(file.path, path)) {
+      appraisal.required.add(file.path);
+      any = true;
+    }
+  return any;
 };
 
 /** What the policy requires or names as a policy of IMA it also knows. */

@@ -1,6 +1,10 @@
 import type { BankModes } from '../../../schemas/ima/bank-mode.js';
 import type { ImaRecord } from '../../../schemas/ima/entry.js';
-import { ImaPrefixSearch, type PrefixMatch, type QuotedPcr } from '../../../schemas/ima/prefix-search.js';
+import {
+  type PrefixMatch as FoundPrefix,
+  ImaPrefixSearch,
+  type QuotedPcr,
+} from '../../../schemas/ima/prefix-search.js';
 import { ImaReplay } from '../../../schemas/ima/replay.js';
 import type { ImaBank } from '../../../schemas/ima/template-hash.js';
 import { emptyAppraisal, type ImaAppraisal } from '../appraisal/ima-appraisal.js';
@@ -62,6 +66,9 @@ export const missingKernelEntry = (list: KernelList, count: number): number | nu
   return null;
 };
 
+/** Where a list explains the registers, and how it goes on from there. */
+export type PrefixMatch = Pick<FoundPrefix, 'count' | 'modes' | 'replay'>;
+
 export type KernelPrefix =
   | { readonly found: PrefixMatch }
   /** No prefix explains the registers; how near it came. */
@@ -74,6 +81,10 @@ export const kernelPrefix = (list: KernelList, values: readonly QuotedPcr[], unt
   const banks = [...new Set(values.map(({ bank }) => bank))];
   if (list.proven !== null && banks.some((bank) => !list.proven!.banks.includes(bank)))
     return { found: null, rewind: true };
+  const { proven } = list;
+  // Nothing new was measured, as a rule: then the proven registers are the quoted ones, and no search is needed.
+  if (proven !== null && values.every((quoted) => standsAt(proven, list.modes, quoted)))
+    return { found: { count: proven.count, modes: list.modes, replay: proven } };
   // As a rule kernels fill banks with their own hash: the other ways are tried only where that explains nothing.
   const usual = banks.every((bank) => list.modes[bank] === undefined)
     ? Object.fromEntries(banks.map((bank) => [bank, 'per-bank'] as const))
@@ -85,6 +96,9 @@ export const kernelPrefix = (list: KernelList, values: readonly QuotedPcr[], unt
   return second.match === null ? { found: null, message: nearness(second) } : { found: second.match };
 };
 
+const standsAt = (proven: ImaReplay, modes: BankModes, { bank, pcr, value }: QuotedPcr): boolean =>
+  proven.value(bank, modes[bank] ?? 'per-bank', pcr)?.equals(value) === true;
+
 const search = (
   list: KernelList,
   values: readonly QuotedPcr[],
@@ -93,10 +107,10 @@ const search = (
   modes: BankModes,
 ): ImaPrefixSearch => {
   const prefix = new ImaPrefixSearch(start, values, modes);
-  for (let index = start.count; index < until && prefix.match === null; index++) {
+  for (let index = start.count; index < until; index++) {
     const record = list.tail.get(index);
-    if (record === undefined) break;
-    prefix.extend(record);
+    // Records are hashed in batches: that a prefix was found may become known some records later.
+    if (record === undefined || prefix.extend(record)) break;
   }
   return prefix;
 };
@@ -117,6 +131,7 @@ export const moveCursor = (list: KernelList, match: PrefixMatch, take: (record: 
     list.tail.delete(index);
     list.tailBytes -= size(record);
   }
+  if (match.replay === list.proven) return;
   match.replay.settle(match.modes);
   list.proven = match.replay;
   list.modes = { ...list.modes, ...match.modes };
