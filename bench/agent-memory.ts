@@ -20,10 +20,10 @@ import { parsePolicy } from '../schemas/policy/parse.js';
 import type { Figure } from './look.js';
 
 const CONTAINERS = 50;
-const WARM_MS = 15_000;
+const WARM_MS = 20_000;
 const MEASURE_MS = 15_000;
-/** Share of a CPU for each: five per cent together. */
-const CPU = 0.001;
+/** Share of a CPU for each: ten per cent together. */
+const CPU = 0.002;
 
 const SOURCE = `#include <unistd.h>
 void read_sensor(int id) { usleep(20000); (void)id; }
@@ -119,7 +119,7 @@ export const bench = async (): Promise<Figure[]> => {
     const part = memoryAgent({
       containers: async () => small.map(({ id }) => ({ id, name: id.slice(0, 12), image: 'bench' })),
       policyFor: () => policy,
-      budget: { looks: 1000, cpu: CPU },
+      budget: { looks: 200, cpu: CPU },
       agent: 'bench',
       partitions: 1,
     });

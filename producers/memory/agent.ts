@@ -33,7 +33,7 @@ export interface MemoryAgentOptions {
 }
 
 /** ms between scans for processes that began or ended, questions about containers, and appends to the log. */
-const SCAN_MS = 25;
+const SCAN_MS = 50;
 const CONTAINERS_MS = 1000;
 const FLUSH_MS = 200;
 

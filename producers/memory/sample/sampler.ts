@@ -4,7 +4,7 @@ import type { Micros, Prediction } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import { lookRecord } from '../record/look-record.js';
 import { Release } from '../record/release.js';
-import { RateController } from '../schedule/rate-controller.js';
+import { type Budget, RateController } from '../schedule/rate-controller.js';
 import { type PlannedLook, Scheduler } from '../schedule/scheduler.js';
 import { type Random, secretRandom } from '../schedule/secret-random.js';
 import type { ThreadSight } from '../schedule/sightings.js';
@@ -16,9 +16,13 @@ import type { Lateness, SamplerRequest, SamplerSettings, SamplerTold } from './s
 const BECOMING: Micros = 1000;
 /** Looks told that nobody has taken yet; beyond, looks are left out and counted. */
 const MAX_OUTSTANDING = 4096;
+/** Bounds of CPU time per µs of look, which is wall time: less where others hold the CPU, more for all that is around a look. */
+const LEAST_OVERHEAD = 0.1;
+const MOST_OVERHEAD = 200;
 
 interface Group {
   readonly name: string;
+  readonly budget: Budget;
   readonly scheduler: Scheduler;
   readonly controller: RateController;
 }
@@ -58,8 +62,8 @@ export class Sampler {
   readonly #subjects = new Map<number, Subject>();
   readonly #byName = new Map<string, Subject>();
   readonly #late = { blind: new Quantiles(), predicted: new Quantiles() };
-  /** What was spent on looks since the last adjustment, and CPU time then. */
-  #spent = { micros: 0, cpu: process.cpuUsage(), overhead: 1, at: boottimeMicros() };
+  /** CPU time of the whole process at the last adjustment, and how much of it one µs of look stands for. */
+  #spent = { cpu: process.cpuUsage(), overhead: 2, at: boottimeMicros() };
 
   constructor(settings: SamplerSettings, tell: (told: SamplerTold) => void) {
     this.#settings = settings;
@@ -72,7 +76,7 @@ export class Sampler {
       case 'group': {
         const scheduler = new Scheduler(request.budget.looks, boottimeMicros(), this.#random);
         const controller = new RateController(request.budget);
-        this.#groups.set(request.group, { name: request.group, scheduler, controller });
+        this.#groups.set(request.group, { name: request.group, budget: request.budget, scheduler, controller });
         return;
       }
       case 'ungroup':
@@ -215,7 +219,6 @@ export class Sampler {
     if (planned.why !== 'none') this.#late[planned.why].add(started - planned.at);
     const look = this.#clearLook(subject);
     subject.group.controller.spent(look.micros);
-    this.#spent.micros += look.micros;
     if (look.gone) {
       this.#event(subject, 'gone', look.at);
       this.#drop(subject);
@@ -294,9 +297,13 @@ export class Sampler {
   #adjust(now: Micros): void {
     if (now - this.#spent.at > 1e6) {
       const cpu = process.cpuUsage(this.#spent.cpu);
-      // All that this process does for looks counts, not only the looks.
-      const overhead = this.#spent.micros > 0 ? (cpu.user + cpu.system) / this.#spent.micros : this.#spent.overhead;
-      this.#spent = { micros: 0, cpu: process.cpuUsage(), overhead, at: now };
+      let granted = 0;
+      for (const { budget } of this.#groups.values()) granted += budget.cpu;
+      // All that this process does counts, not only the looks: what one look stands for is corrected until the sum is right.
+      const share = (cpu.user + cpu.system) / (now - this.#spent.at) / granted;
+      const correction = granted > 0 && granted < Number.POSITIVE_INFINITY ? Math.min(1.5, Math.max(0.67, share)) : 1;
+      const overhead = Math.min(MOST_OVERHEAD, Math.max(LEAST_OVERHEAD, this.#spent.overhead * correction ** 0.7));
+      this.#spent = { cpu: process.cpuUsage(), overhead, at: now };
     }
     for (const { controller, scheduler } of this.#groups.values()) {
       const rate = controller.adjust(now, this.#spent.overhead);

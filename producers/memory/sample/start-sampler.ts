@@ -21,6 +21,8 @@ export const startSampler = (settings: Omit<SamplerSettings, 'bell'>): SamplerTh
   const bell = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(ENTRY, {
     workerData: { ...settings, bell } satisfies SamplerSettings,
+    // A look leaves little behind: a small nursery keeps the thread's memory small, and its pauses short.
+    resourceLimits: { maxYoungGenerationSizeMb: 4 },
     // Its own copy: a loader of sources, where there is one, is named there.
     env: { ...process.env },
   });

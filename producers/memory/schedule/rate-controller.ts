@@ -34,13 +34,13 @@ export class RateController {
   }
 
   /**
-   * Looks per second from now on; null between periods. `overhead`: CPU time of the whole process per µs of look, 1 at least.
+   * Looks per second from now on; null between periods. `overhead`: CPU time of the whole process for each µs of look.
    */
   adjust(now: Micros, overhead: number): number | null {
     this.#began ??= now;
     if (now - this.#began < PERIOD) return null;
     if (this.#looks > 0) {
-      const cost = (this.#micros / this.#looks) * Math.max(1, overhead);
+      const cost = (this.#micros / this.#looks) * overhead;
       this.#cost = this.#cost === 0 ? cost : this.#cost + GAIN * (cost - this.#cost);
     }
     this.#began = now;

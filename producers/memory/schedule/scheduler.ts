@@ -16,6 +16,8 @@ export interface PlannedLook {
 const BLIND_SHARE = 0.1;
 /** Plans are chosen this far ahead, then again. */
 const HORIZON: Micros = 250_000;
+/** Without plans there is nothing to choose anew. */
+const IDLE_HORIZON: Micros = 5_000_000;
 const MAX_PLANS = 16;
 
 interface Plan {
@@ -171,15 +173,17 @@ export class Scheduler {
 
   #replan(now: Micros): void {
     this.#accrue(now);
-    this.#horizonEnd = now + HORIZON;
+    const end = now + HORIZON;
     const candidates: Candidate[] = [];
     for (const subject of this.#subjects.values())
       for (const [key, plan] of subject.plans) {
         if (plan.prediction.validUntil <= now) subject.plans.delete(key);
         else
           for (const candidate of plan.candidates)
-            if (candidate.at >= now && candidate.at < this.#horizonEnd) candidates.push(candidate);
+            if (candidate.at >= now && candidate.at < end) candidates.push(candidate);
       }
+    const planning = [...this.#subjects.values()].some(({ plans }) => plans.size > 0);
+    this.#horizonEnd = planning ? end : now + IDLE_HORIZON;
     const blindLeast = this.#rate * BLIND_SHARE;
     this.#chosen = chooseLooks(candidates, { now, tokens: this.#tokens, rate: this.#rate - blindLeast });
     this.#planned = 0;
