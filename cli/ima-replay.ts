@@ -125,7 +125,10 @@ export const replayImaList = ({ path, format, expected, signatures, stop }: ImaR
   const tally = signatures.length === 0 ? null : signatureTally(signatures);
   const badTemplateHashes: number[] = [];
   const replay = new ImaReplay({ onBadTemplateHash: (index) => badTemplateHashes.push(index) });
-  const search = expected.length === 0 ? null : new ImaPrefixSearch(new ImaReplay(), expected);
+  const search =
+    expected.length === 0
+      ? null
+      : new ImaPrefixSearch(new ImaReplay({ banks: expected.map(({ bank }) => bank) }), expected);
   const templates = new Map<string, number>();
   let bootAggregate: ImaReplayAnswer['bootAggregate'] = null;
   let unhashable = 0;

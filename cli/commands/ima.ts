@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { AttestreamError } from '../../schemas/errors.js';
 import type { ListFormat } from '../../schemas/ima/list-reader.js';
 import { gather } from '../arguments.js';
 import { examples } from '../examples.js';
@@ -23,6 +24,7 @@ export const register = (program: Command): void => {
       'what a measurement list makes of the PCRs, in every bank, and which prefix of it explains given values',
     )
     .argument('<file>', 'the list, as the kernel writes it: binary or text, of any bank')
+    .argument('[keys...]', 'further keys of --signatures')
     .addOption(new Option('--format <format>', 'form of the list').choices(['auto', 'binary', 'ascii']).default('auto'))
     .option(
       '--expect <value>',
@@ -45,10 +47,13 @@ export const register = (program: Command): void => {
         ['ima replay list.bin --signatures /etc/keys/ima.der --output json', 'who signed what'],
       ),
     )
-    .action(async (path: string, options: Options, command: Command) => {
+    .action(async (path: string, keys: readonly string[], options: Options, command: Command) => {
       const out = outputOf(command);
       const expected = (options.expect ?? []).map(expectedPcr);
-      const { format, signatures = [] } = options;
+      const { format } = options;
+      if (keys.length > 0 && options.signatures === undefined)
+        throw new AttestreamError('USAGE', `one list at a time: ${JSON.stringify(keys[0])} is one file too many`);
+      const signatures = [...(options.signatures ?? []), ...keys];
       const answer = replayImaList({ path, format, expected, signatures, stop: stopOf(command) });
       if (out.format === 'table') await out.text(imaReplayText(answer));
       else await out.object(answer);

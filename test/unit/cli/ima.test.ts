@@ -54,6 +54,7 @@ describe('attestream ima replay', () => {
       ['ima', 'replay', folder],
       ['ima', 'replay', list, '--signatures', list],
       ['ima', 'replay', list, '--format', 'xml'],
+      ['ima', 'replay', list, list],
     ]) {
       const { code, stderr } = await cli(argv);
       expect([argv, code]).toEqual([argv, 2]);
