@@ -1,25 +1,13 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AttestreamError } from '../../../schemas/errors.js';
-import { parseElf } from '../elf/elf.js';
-import { type ImageSource, liveImageSource } from '../locate/image-source.js';
+import { liveImageSource } from '../locate/image-source.js';
 import { type Mapping, mappingAt, parseMaps, parseStat, parseSyscall, type Registers } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
 import { decodeStack, type ReadMemory } from '../sample/stack-decoder.js';
-import { keptName } from './capture-files.js';
 import { MANIFEST } from './manifest.js';
+import { savePrograms } from './save-programs.js';
 import { TouchedMemory } from './touched-memory.js';
 
 const PROCESS_FILES = ['maps', 'auxv', 'cmdline', 'stat', 'status'] as const;
@@ -29,9 +17,6 @@ const ABOVE = 64 * 1024;
 /** Tries at a thread that goes on meanwhile. */
 const TRIES = 8;
 const MAX_THREADS = 4096;
-/** Files mapped by the process are copied up to this size. */
-const MAX_FILE = 1024 * 1024 * 1024;
-const COPY_PIECE = 1024 * 1024;
 const MAX_GLOBALS = 1024 * 1024;
 
 export interface SaveOptions {
@@ -126,105 +111,6 @@ const saveThread = (
   writer.write(`${tid}.syscall`, line);
   writer.write(`${tid}.comm`, readAll(`${folder}/comm`) ?? '');
   return { outcome, touched: null };
-};
-
-const copy = (source: ImageSource, mapping: Mapping, path: string): { digest: string; buildId: string } | string => {
-  for (const file of source.files(mapping)) {
-    try {
-      const { size } = file.source;
-      if (size > MAX_FILE) return `larger than ${MAX_FILE} bytes`;
-      let buildId = '';
-      try {
-        ({ buildId } = parseElf(file.source));
-      } catch {
-        return 'not an ELF file';
-      }
-      const hash = createHash('sha256');
-      const fd = existsSync(path) ? -1 : openSync(path, 'wx', 0o600);
-      try {
-        for (let at = 0; at < size; at += COPY_PIECE) {
-          const piece = file.source.read(at, COPY_PIECE);
-          hash.update(piece);
-          if (fd >= 0) writeSync(fd, piece);
-          if (piece.length === 0) break;
-        }
-      } finally {
-        if (fd >= 0) closeSync(fd);
-      }
-      return { digest: hash.digest('hex'), buildId };
-    } finally {
-      file.close();
-    }
-  }
-  return 'not to be had under its path';
-};
-
-const digestOf = (path: string): string => {
-  const hash = createHash('sha256');
-  const fd = openSync(path, 'r');
-  try {
-    const piece = Buffer.alloc(COPY_PIECE);
-    for (let length = readSync(fd, piece); length > 0; length = readSync(fd, piece))
-      hash.update(piece.subarray(0, length));
-    return hash.digest('hex');
-  } finally {
-    closeSync(fd);
-  }
-};
-
-/** Keeps every mapped program and library under its base name; one of the same name and other content gets a number. */
-const savePrograms = (
-  source: ImageSource,
-  maps: readonly Mapping[],
-  exe: string,
-  { files, programs }: SaveOptions,
-  above: boolean,
-): {
-  hashes: Record<string, string>;
-  buildIds: Record<string, string>;
-  kept: Record<string, string>;
-  missing: string[];
-} => {
-  const hashes: Record<string, string> = {};
-  const buildIds: Record<string, string> = {};
-  const kept: Record<string, string> = {};
-  const missing: string[] = [];
-  const seen = new Set<string>();
-  for (const mapping of maps) {
-    const name = keptName(mapping.path);
-    if (!mapping.executable || mapping.inode === 0 || name === null || seen.has(mapping.path)) continue;
-    seen.add(mapping.path);
-    if (!files) {
-      for (const file of source.files(mapping)) {
-        try {
-          buildIds[mapping.path] = parseElf(file.source).buildId;
-        } catch {
-          // Not an ELF file: it has none.
-        } finally {
-          file.close();
-        }
-        break;
-      }
-      continue;
-    }
-    const room = mapping.path === exe ? 'bin' : 'lib';
-    mkdirSync(join(programs, room), { recursive: true, mode: 0o700 });
-    for (let n = 0; ; n++) {
-      const place = `${room}/${n === 0 ? name : `${name}.${n}`}`;
-      const before = existsSync(join(programs, place));
-      const told = copy(source, mapping, join(programs, place));
-      if (typeof told === 'string') {
-        missing.push(`${mapping.path}: ${told}`);
-        break;
-      }
-      if (before && digestOf(join(programs, place)) !== told.digest) continue;
-      hashes[above ? `../${place}` : place] = told.digest;
-      if (told.buildId !== '') buildIds[mapping.path] = told.buildId;
-      if (n > 0) kept[mapping.path] = place;
-      break;
-    }
-  }
-  return { hashes, buildIds, kept, missing };
 };
 
 /** The program's own variables, which a policy may name. */
