@@ -1,13 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { lookRecord } from '../producers/memory/record/look-record.js';
 import { Release } from '../producers/memory/record/release.js';
-import { openTarget } from '../producers/memory/sample/look.js';
+import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import { encodeRecord } from '../schemas/codec.js';
+import { parsePolicy } from '../schemas/policy/parse.js';
 
 export interface Figure {
   readonly name: string;
@@ -18,8 +18,29 @@ export interface Figure {
   readonly ratio: number | null;
 }
 
-const ROUNDS = 20_000;
+const ROUNDS = 10_000;
 const nap = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+/** Waits in a timed system call under ten frames of its own, with values of the usual kinds: `poll` and `main` are the outermost two. */
+const SOURCE = `#include <poll.h>
+enum mode { IDLE, BUSY, FAULT };
+struct order { int id; double level; };
+static volatile int sink;
+void f8(int id) { struct pollfd p = { 0, 0, 0 }; poll(&p, 0, 100000); sink += id; }
+void f7(int id, double t) { f8(id + 1); sink += t; }
+void f6(struct order *o, int n) { f7(o->id, o->level); sink += n; }
+void f5(enum mode m, const char *topic) { struct order o = { m, 2.5 }; f6(&o, 3); sink += topic[0]; }
+void f4(unsigned long big, int n) { f5(BUSY, "plant/boiler"); sink += big + n; }
+void f3(char c, short s) { f4(1ul << 60, s); sink += c; }
+void f2(int round) { f3('x', round); sink++; }
+void f1(int round) { f2(round + 1); sink++; }
+int main(void) { for (int i = 0;; i++) f1(i); }`;
+
+const POLICY = `id: bench
+functions:
+${Array.from({ length: 8 }, (_, i) => `  f${i + 1}: { parameters: { id: clear, t: clear, o: clear, n: clear, m: clear, topic: clear, big: clear, c: clear, s: clear, round: clear } }`).join('\n')}
+machine: { initial: a, states: { a: { on: { f1: a, f2: a, f3: a, f4: a, f5: a, f6: a, f7: a, f8: a } } } }
+`;
 
 const microsOf = (work: () => void): number => {
   const began = process.hrtime.bigint();
@@ -35,10 +56,10 @@ const spread = (rounds: number, work: () => void): { p50: number; p99: number } 
   return { p50: quantile(all, 0.5), p99: quantile(all, 0.99) };
 };
 
-/** Milliseconds of one backtrace by another tool, as µs; null if it is not installed or refuses. */
-const peer = (command: string, args: readonly string[]): number | null => {
+/** µs of what others take for a backtrace, or for holding the process still, the median of five; null if it is not here or refuses. */
+const peer = (work: () => void): number | null => {
   try {
-    const runs = Array.from({ length: 5 }, () => microsOf(() => void execFileSync(command, args, { stdio: 'ignore' })));
+    const runs = Array.from({ length: 5 }, () => microsOf(work));
     return quantile(
       runs.sort((a, b) => a - b),
       0.5,
@@ -48,6 +69,11 @@ const peer = (command: string, args: readonly string[]): number | null => {
   }
 };
 
+const command =
+  (program: string, ...args: string[]): (() => void) =>
+  () =>
+    void execFileSync(program, args, { stdio: 'ignore' });
+
 const figure = (name: string, value: number, baseline: number | null): Figure => ({
   name,
   figure: Number(value.toFixed(2)),
@@ -56,16 +82,61 @@ const figure = (name: string, value: number, baseline: number | null): Figure =>
   ratio: baseline === null ? null : Number((baseline / value).toFixed(0)),
 });
 
-/** Cost of looks at the example device while it waits, beside the tools that people use for a backtrace. */
+/** An engine of its own for as long as it is measured; `pause` and `unpause` of a container with the same program. Null where there is none. */
+const dockerPause = (program: string, folder: string): number | null => {
+  const root = join(folder, 'root');
+  const data = join(folder, 'docker');
+  for (const path of [root, data]) mkdirSync(path);
+  execFileSync('gcc', ['-O0', '-static', '-o', join(root, 'program'), `${program}.c`]);
+  const host = `unix://${data}/docker.sock`;
+  const docker = (...args: string[]): string =>
+    execFileSync('docker', ['--host', host, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  writeFileSync(join(data, 'daemon.json'), '{}');
+  const paths = [
+    '--config-file',
+    'daemon.json',
+    '--data-root',
+    'data',
+    '--exec-root',
+    'exec',
+    '--pidfile',
+    'docker.pid',
+  ].map((word) => (word.startsWith('--') ? word : join(data, word)));
+  const quiet = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--ip-forward=false', '--ip-masq=false'];
+  const engine = spawn('dockerd', [...paths, '--host', host, ...quiet], { detached: true, stdio: 'ignore' });
+  engine.on('error', () => {});
+  try {
+    for (let i = 0; i < 100 && peer(() => void docker('version')) === null; i++) nap(100);
+    const archive = join(folder, 'root.tar');
+    execFileSync('tar', ['-C', root, '-cf', archive, '.']);
+    const image = docker('import', archive);
+    const id = docker('run', '--detach', '--network=none', '--pull=never', image, '/program');
+    const took = peer(() => {
+      docker('pause', id);
+      docker('unpause', id);
+    });
+    docker('rm', '--force', id);
+    return took;
+  } catch {
+    return null;
+  } finally {
+    if (engine.pid !== undefined) engine.kill('SIGTERM');
+    nap(3000);
+    try {
+      execFileSync('umount', [join(data, 'data')], { stdio: 'ignore' });
+    } catch {
+      // It was not mounted.
+    }
+  }
+};
+
+/** Cost of looks at a waiting program, beside the tools that people use for a backtrace, in the same run. */
 export const bench = async (): Promise<Figure[]> => {
   const folder = mkdtempSync(join(tmpdir(), 'attestream-bench-'));
-  const program = join(folder, 'device');
-  // From the sources and from dist/bench alike.
-  const source = ['../examples', '../../examples']
-    .map((examples) => fileURLToPath(new URL(`${examples}/device/device.c`, import.meta.url)))
-    .find((path) => existsSync(path))!;
-  execFileSync('gcc', ['-O0', '-g', '-fno-omit-frame-pointer', '-o', program, source]);
-  const child = spawn(program, ['--cycles', '100000'], { detached: true, stdio: 'ignore' });
+  const program = join(folder, 'ten');
+  writeFileSync(`${program}.c`, SOURCE);
+  execFileSync('gcc', ['-O0', '-g', '-fno-omit-frame-pointer', '-o', program, `${program}.c`]);
+  const child = spawn(program, { detached: true, stdio: 'ignore' });
   try {
     const pid = child.pid!;
     nap(100);
@@ -83,24 +154,45 @@ export const bench = async (): Promise<Figure[]> => {
     thread.close();
     closeSync(mem);
 
-    const target = openTarget(pid);
-    const release = new Release(null);
-    const quiet = spread(ROUNDS, () => void target.look());
-    const decoded = spread(ROUNDS / 4, () => {
+    const policy = parsePolicy(POLICY, 'bench.yaml');
+    const release = new Release(policy);
+    const event = (target: Target): void => {
       target.forget();
       encodeRecord('Look', { ...lookRecord(target.look(), 0, release), stream: Buffer.alloc(32), seq: 0 });
-    });
+    };
+    const target = openTarget(pid, new Set(policy.functions.keys()), { residue: false });
+    const frames = target.look().threads[0]!.frames.length;
+    const quiet = spread(ROUNDS, () => void target.look());
+    const decoded = spread(ROUNDS, () => event(target));
     target.close();
+    const deep = openTarget(pid, new Set(policy.functions.keys()));
+    const residue = spread(ROUNDS / 2, () => event(deep));
+    deep.close();
+    const all = openTarget(pid);
+    const everything = spread(ROUNDS / 4, () => event(all));
+    all.close();
 
-    const gdb = peer('gdb', ['-batch', '-nx', '-p', String(pid), '-ex', 'bt']);
-    const euStack = peer('eu-stack', ['-p', String(pid)]);
+    const gdb = peer(command('gdb', '-batch', '-nx', '-p', String(pid), '-ex', 'bt'));
+    const euStack = peer(command('eu-stack', '-p', String(pid)));
+    const pause = dockerPause(program, folder);
+    const named = `look to encoded event, ${frames} frames, p50`;
+    const beside = ([tool, took]: readonly [string, number | null]): Figure[] =>
+      took === null ? [] : [figure(`${named} (baseline: ${tool})`, decoded.p50, took)];
     return [
-      figure('validated look, 4 KiB of stack, p50', raw.p50, null),
+      figure('validated look, 4 KiB of stack, p50 (baseline: the budget)', raw.p50, 10),
       figure('validated look, 4 KiB of stack, p99', raw.p99, null),
       figure('look at a thread that did not run, p50', quiet.p50, null),
-      figure('look to encoded event, p50 (baseline: gdb bt)', decoded.p50, gdb),
+      figure(`${named} (baseline: the budget)`, decoded.p50, 60),
       figure('look to encoded event, p99', decoded.p99, null),
-      ...(euStack === null ? [] : [figure('look to encoded event, p50 (baseline: eu-stack)', decoded.p50, euStack)]),
+      figure('the same with residue, p50', residue.p50, null),
+      figure('the same with residue and the parameters of every function, p50', everything.p50, null),
+      ...(
+        [
+          ['gdb bt', gdb],
+          ['eu-stack', euStack],
+          ['docker pause and unpause', pause],
+        ] as const
+      ).flatMap(beside),
     ];
   } finally {
     child.kill('SIGKILL');
