@@ -101,7 +101,8 @@ const accessed = (state: FlowState, access: Access): FlowState => {
     const at = from === null ? null : from - access.offset - i * 8;
     const known = (saved ?? state.saved).get(register);
     if (access.load) {
-      if (known === undefined || (at !== null && known !== at)) return;
+      // Loads from elsewhere give the register another use: the caller's value stays in its slot.
+      if (known === undefined || at === null || known !== at) return;
       saved ??= new Map(state.saved);
       saved.delete(register);
       if (register === X29) fpDepth = null;
