@@ -84,49 +84,50 @@ const tell = (
   memory: MemoryReader,
   seen: SeenFrame[],
 ): void => {
-  const names = frame.symbol?.names ?? [];
-  const watched = watch === 'all' ? undefined : names.find((name) => means(watch, name));
-  const physical = {
-    pc: frame.pc,
-    file: frame.place?.module.path ?? '',
-    foundBy: frame.foundBy,
-    sizedBy: frame.sizedBy,
-    frameAddress: frame.cfa,
-    returnAddress: frame.returnAddress,
-  };
   const { place } = frame;
+  const names = frame.symbol?.names ?? NO_NAMES;
+  const watched = watch === 'all' ? undefined : names.find((name) => means(watch, name));
   const described =
     view === null || place === null || !concerns(place.module, watch)
-      ? []
+      ? NOT_DESCRIBED
       : describe(view, memory, watch, watched !== undefined);
   for (const one of described) {
     const { function: name, linkageName, inlined } = one;
     // Of several names of one function the symbols tell the usual one: `poll`, not `__poll`.
     const told = inlined || watched === undefined ? undefined : nameWatched(watched, watch);
-    const wanted = watch === 'all' ? undefined : [name, linkageName].find((known) => watch.has(known));
-    seen.push({
-      ...physical,
-      function: told ?? wanted ?? (name === '' || (!inlined && names.includes(name)) ? (names[0] ?? null) : name),
-      linkageName,
-      source: one.file,
-      line: one.line,
-      inlined,
-      parameters: one.parameters,
-    });
+    const wanted =
+      watch === 'all' ? undefined : watch.has(name) ? name : watch.has(linkageName) ? linkageName : undefined;
+    const usual = name === '' || (!inlined && names.includes(name)) ? (names[0] ?? null) : name;
+    seen.push(seenFrame(frame, told ?? wanted ?? usual, one));
   }
-  if (described.length === 0) {
-    const symbol = names[0] === undefined ? null : functionName(watched ?? names[0]);
-    seen.push({
-      ...physical,
-      function: watched === undefined ? (symbol?.function ?? null) : nameWatched(watched, watch),
-      linkageName: symbol?.linkageName ?? '',
-      source: '',
-      line: 0,
-      inlined: false,
-      parameters: [],
-    });
-  }
+  if (described.length > 0) return;
+  const symbol = names[0] === undefined ? null : functionName(watched ?? names[0]);
+  const told = watched === undefined ? (symbol?.function ?? null) : nameWatched(watched, watch);
+  seen.push(seenFrame(frame, told, { ...PLAIN, linkageName: symbol?.linkageName ?? '' }));
 };
+
+const NOT_DESCRIBED: readonly DescribedFrame[] = [];
+const PLAIN = { file: '', line: 0, inlined: false, parameters: [] } as const;
+
+/** One literal: frames are made by the dozen at every look, and copying objects into objects costs several times more. */
+const seenFrame = (
+  frame: StackFrame,
+  name: string | null,
+  one: Pick<DescribedFrame, 'linkageName' | 'file' | 'line' | 'inlined' | 'parameters'>,
+): SeenFrame => ({
+  pc: frame.pc,
+  file: frame.place?.module.path ?? '',
+  foundBy: frame.foundBy,
+  sizedBy: frame.sizedBy,
+  frameAddress: frame.cfa,
+  returnAddress: frame.returnAddress,
+  function: name,
+  linkageName: one.linkageName,
+  source: one.file,
+  line: one.line,
+  inlined: one.inlined,
+  parameters: one.parameters,
+});
 
 /** A function that was asked for is called as it was asked for, whichever of its names that is: policies go by it. */
 const nameWatched = (symbol: string, watch: Watch): string => {
