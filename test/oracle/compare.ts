@@ -155,6 +155,44 @@ const compareValue = (
   );
 };
 
+/** Values that do not depend on where things lie, by `function(argument)`; undefined for those that differ from call to call. */
+export type KnownValues = Map<string, TrueValue | undefined>;
+
+/** What gdb told of one build holds for all builds of the same source. */
+export const addKnown = (theirs: readonly TrueFrame[], known: KnownValues): void => {
+  for (const { name, arguments: all } of theirs)
+    for (const { name: argument, current } of all) {
+      const key = `${name}(${argument})`;
+      const fixed = current.none === undefined && (current.pointer === undefined || current.text != null);
+      known.set(key, known.has(key) || !fixed || !fixedWithin(current) ? undefined : current);
+    }
+};
+
+const fixedWithin = (value: TrueValue): boolean =>
+  (value.members ?? []).every(
+    ([, member]) =>
+      member.none === undefined && (member.pointer === undefined || member.text != null) && fixedWithin(member),
+  ) && (value.elements ?? []).every(fixedWithin);
+
+/** Where gdb finds no way through the stack: values against those of another build. Gives how many frames were of the program. */
+export const compareKnown = (ours: SeenThread, program: string, known: KnownValues, comparison: Comparison): number => {
+  const own = ours.frames.filter(({ file, line }) => file === program && line > 0);
+  for (const frame of own)
+    for (const parameter of frame.parameters) {
+      const truth = known.get(`${frame.function}(${parameter.name})`);
+      if (truth === undefined) continue;
+      if (parameter.value === null) comparison.unavailable++;
+      else {
+        comparison.values++;
+        if (!same(parameter.value, parameter.number, truth))
+          comparison.wrongValues.push(
+            `${frame.function}(${parameter.name}) = ${show(parameter.value)}; known: ${JSON.stringify(truth)}`,
+          );
+      }
+    }
+  return own.length;
+};
+
 const show = (value: ParameterValue): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
 
