@@ -29,7 +29,7 @@ const judge = async (build: Build): Promise<Comparison> => {
       // gdb loses its way where there is no call frame information: what it said of the first build must do.
       const own = look.threads.map((thread) => compareKnown(thread, program, known, comparison));
       expect(look.threads.every(({ complete }) => complete)).toBe(true);
-      expect(own.every((frames) => frames >= 2)).toBe(true);
+      expect(own.every((frames) => frames >= 1)).toBe(true);
     }
     return comparison;
   } finally {
