@@ -138,7 +138,9 @@ const translate = (pid: number, error: unknown): unknown => {
 export const openTarget = (pid: number, watch: Watch = 'all', options: TargetOptions = {}): Target =>
   new Target(pid, watch, options);
 
-type SeenStack = Pick<SeenThread, 'complete' | 'frames' | 'residue' | 'syscall'>;
+type SeenStack = Required<Pick<SeenThread, 'complete' | 'frames' | 'residue' | 'syscall'>>;
+
+const NOTHING_SEEN: SeenStack = { complete: false, frames: [], residue: [], syscall: null };
 
 /** One process, its files kept open. Not for use from several threads. */
 export class Target {
@@ -472,16 +474,8 @@ export class Target {
   }
 
   #tell(tid: number, files: ThreadFiles | null, outcome: 'sampled' | 'unchanged' | LookOutcome): SeenThread {
-    const head = {
-      tid,
-      name: files?.name ?? '',
-      at: this.#now,
-      runTime: files?.counters.runTime ?? 0,
-      slices: files?.counters.slices ?? -1,
-    };
     const before = this.#seen.get(tid);
-    if (outcome === 'unchanged' && before !== undefined)
-      return { ...head, outcome: 'sampled', asBefore: true, ...before };
+    if (outcome === 'unchanged' && before !== undefined) return this.#seenThread(tid, files, 'sampled', true, before);
     let seen = files !== null && outcome === 'sampled' ? this.#decode(files) : null;
     // What was met for the first time took long to read, and the thread went on meanwhile: it is known by now.
     if (seen === null && files !== null && outcome === 'sampled') {
@@ -490,13 +484,34 @@ export class Target {
     }
     if (seen !== null) {
       this.#seen.set(tid, seen);
-      const { runTime, slices } = files!.counters;
-      return { ...head, at: this.#now, runTime, slices, outcome: 'sampled', asBefore: false, ...seen };
+      return this.#seenThread(tid, files, 'sampled', false, seen);
     }
     this.#seen.delete(tid);
     files?.forget();
     const told = outcome === 'running' || outcome === 'gone' ? outcome : 'torn';
-    return { ...head, outcome: told, asBefore: false, complete: false, syscall: null, frames: [] };
+    return this.#seenThread(tid, files, told, false, NOTHING_SEEN);
+  }
+
+  #seenThread(
+    tid: number,
+    files: ThreadFiles | null,
+    outcome: LookOutcome,
+    asBefore: boolean,
+    stack: SeenStack,
+  ): SeenThread {
+    return {
+      tid,
+      name: files?.name ?? '',
+      at: this.#now,
+      outcome,
+      runTime: files?.counters.runTime ?? 0,
+      slices: files?.counters.slices ?? -1,
+      complete: stack.complete,
+      asBefore,
+      syscall: stack.syscall,
+      frames: stack.frames,
+      residue: stack.residue,
+    };
   }
 
   /** The frames of a valid look; null if the thread went on while more of it was read. */
