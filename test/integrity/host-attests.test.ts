@@ -72,22 +72,6 @@ withSwtpm('a host with a TPM', () => {
     keys = { tpm: await tpm.open() };
     partition = partitionOf((await readPlatform(keys)).host, 2);
     for (const topic of ['measurements', 'memory']) await log.createTopic(topic, 2);
-    const roots = [...readCertificates(readFileSync(tpm.rootCertificate))];
-    const intermediates = [...readCertificates(readFileSync(tpm.issuerCertificate))];
-    running.push(
-      runController({
-        log,
-        key: verifier,
-        interval: TICK,
-        selection: 'sha256:0,10,12+sha1:10',
-        enrolment: {
-          operators: pinnedKeys([operator]),
-          anchors: { roots, intermediates, allowExpiredIssuers: false },
-          onNote: (note) => notes.push(note),
-        },
-        stop: stop.signal,
-      }),
-    );
   }, 60_000);
   afterAll(async () => {
     stop.abort();
@@ -118,6 +102,23 @@ withSwtpm('a host with a TPM', () => {
   };
 
   test('is enrolled once an operator approved its key', async () => {
+    // Parts of the controller are loaded when they are needed, which jest allows within a test only.
+    const roots = [...readCertificates(readFileSync(tpm.rootCertificate))];
+    const intermediates = [...readCertificates(readFileSync(tpm.issuerCertificate))];
+    running.push(
+      runController({
+        log,
+        key: verifier,
+        interval: TICK,
+        selection: 'sha256:0,10,12+sha1:10',
+        enrolment: {
+          operators: pinnedKeys([operator]),
+          anchors: { roots, intermediates, allowExpiredIssuers: false },
+          onNote: (note) => notes.push(note),
+        },
+        stop: stop.signal,
+      }),
+    );
     const { platform, done } = await ask('pump-7');
     const waiting = async (): Promise<string> => {
       for (let i = 0; i < 200; i++) {

@@ -77,6 +77,16 @@ withKernelVm('a machine with a real kernel', () => {
       ...guestProgram('test/support/guest-agent.ts', '/opt/attestream'),
     ]);
     vm = await KernelVm.start({ folder, image, firmware: 'uefi' });
+  }, 120_000);
+  afterAll(async () => {
+    stop.abort();
+    await vm?.stop();
+    bridge?.stop();
+    await Promise.all(running);
+  });
+
+  test('is enrolled, and affirmed by the lists that its kernel and its firmware wrote', async () => {
+    // Parts of the controller are loaded when they are needed, which jest allows within a test only.
     const policy = hostPolicyFromDocument({ kind: 'host', id: 'guest', staleAfter: 100 }, 'policy');
     running.push(
       runController({
@@ -93,15 +103,6 @@ withKernelVm('a machine with a real kernel', () => {
       }),
       runStartupProcessor({ log, policies: [policy], keys, key: verifier, once: false, stop: stop.signal }),
     );
-  }, 120_000);
-  afterAll(async () => {
-    stop.abort();
-    await vm?.stop();
-    bridge?.stop();
-    await Promise.all(running);
-  });
-
-  test('is enrolled, and affirmed by the lists that its kernel and its firmware wrote', async () => {
     await agent('enrol');
     for (let known = false; !known; ) {
       const [asking] = (await readRegistry(log, keys)).values();
