@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import avro from 'avsc';
+import { boundsCheck } from './avro-bounds.js';
 import { AttestreamError } from './errors.js';
 import { fingerprint } from './fingerprint.js';
 import type { RecordName, Records } from './records.js';
@@ -38,6 +39,11 @@ const TYPES = Object.fromEntries(
   Object.entries(SCHEMAS).map(([name, json]) => [name, parse(JSON.parse(json))]),
 ) as Record<RecordName, avro.Type>;
 
+const BOUNDS = Object.fromEntries(Object.entries(TYPES).map(([name, type]) => [name, boundsCheck(type)])) as Record<
+  RecordName,
+  ReturnType<typeof boundsCheck>
+>;
+
 /** Parsing Canonical Form of a type (Avro specification). */
 const canonicalForm = (type: avro.Type): string => JSON.stringify(type.schema());
 
@@ -60,6 +66,7 @@ export const encodeRecord = <N extends RecordName>(name: N, record: Records[N]):
 /** Reads an Avro body written with the current schema of `name`. Throws RECORD_INVALID. */
 export const decodeRecord = <N extends RecordName>(name: N, body: Buffer): Records[N] => {
   try {
+    BOUNDS[name]?.(body);
     return TYPES[name].fromBuffer(body) as Records[N];
   } catch (cause) {
     throw new AttestreamError('RECORD_INVALID', `not a ${name}: ${(cause as Error).message}`, {}, { cause });
@@ -200,7 +207,10 @@ const writerSchema = (index: number, type: avro.Type, print: Buffer, json: strin
       );
     }
   };
+  let bounds: ReturnType<typeof boundsCheck> | undefined;
   const decode = (body: Buffer): unknown => {
+    if (bounds === undefined) bounds = current ? BOUNDS[record] : boundsCheck(type);
+    bounds?.(body);
     if (record === null || current) return (record === null ? type : TYPES[record]).fromBuffer(body);
     return TYPES[record].fromBuffer(body, resolve());
   };
