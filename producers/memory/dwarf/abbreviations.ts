@@ -3,6 +3,7 @@ import { FORM } from './constants.js';
 import type { SectionView } from './debug-file.js';
 import { exactSleb } from './leb128.js';
 
+const FIRST_TABLE = 64 * 1024;
 const MAX_TABLE = 8 * 1024 * 1024;
 const MAX_ATTRIBUTES = 512;
 
@@ -78,7 +79,19 @@ const total = (forms: readonly number[], offsetSize: number): number => {
 
 /** By code. Codes are nearly always 1, 2, 3, …, but need not be. Throws DWARF_INVALID. */
 export const readAbbreviations = (section: SectionView, offset: number): ReadonlyMap<number, Abbreviation> => {
-  const bytes = section.bytes(offset, MAX_TABLE);
+  if (section.kept) return readTable(section.bytes(offset, MAX_TABLE));
+  // Most tables are small, and how long one is only its end tells.
+  const first = section.bytes(offset, FIRST_TABLE);
+  if (first.length === FIRST_TABLE)
+    try {
+      return readTable(first);
+    } catch {
+      return readTable(section.bytes(offset, MAX_TABLE));
+    }
+  return readTable(first);
+};
+
+const readTable = (bytes: Buffer): ReadonlyMap<number, Abbreviation> => {
   const cursor = new Cursor(bytes, 0, bytes.length, 'DWARF_INVALID');
   const table = new Map<number, Abbreviation>();
   for (let code = cursor.uleb(); code !== 0; code = cursor.uleb()) {

@@ -4,7 +4,7 @@ import { type ByteSource, stringAt } from '../elf/byte-source.js';
 import { type Elf, type Section, sectionBytes } from '../elf/elf.js';
 
 /** Sections up to this size are kept whole; of larger ones only what is asked for is read. */
-const WHOLE = 24 * 1024 * 1024;
+const WHOLE = 4 * 1024 * 1024;
 const MAX_INFLATED = 64 * 1024 * 1024;
 const MAX_STRING = 4096;
 const SHT_NOBITS = 8;
@@ -22,6 +22,11 @@ export class SectionView {
     this.#whole = whole;
     this.#source = source;
     this.#offset = offset;
+  }
+
+  /** All of it is in memory: asking again costs nothing. */
+  get kept(): boolean {
+    return this.#whole !== null;
   }
 
   bytes(offset: number, length: number): Buffer {

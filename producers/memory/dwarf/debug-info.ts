@@ -165,6 +165,7 @@ export class DebugInfo {
         const { root } = unit;
         if (root.tag !== TAG.compileUnit && root.tag !== TAG.skeletonUnit) continue;
         for (const { low, high } of rangesOf(root)) covered.push({ low, high, unit });
+        unit.release();
       } catch (error) {
         // A damaged unit hides itself, not the others.
         if (!isAttestreamError(error)) throw error;

@@ -120,6 +120,11 @@ export class Unit {
     return this.#bytes;
   }
 
+  /** Lets go of what can be read again: for units of which only the root was wanted. */
+  release(): void {
+    if (!this.#section.kept) this.#bytes = null;
+  }
+
   get #abbreviations(): ReadonlyMap<number, Abbreviation> {
     this.#table ??= this.info.abbreviations(this.file, this.header.abbreviations + this.shares.abbreviations);
     return this.#table;
