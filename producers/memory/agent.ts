@@ -89,7 +89,11 @@ const watchContainers = async (
     try {
       const running = await options.containers();
       const ids = new Set(running.map(({ id }) => id));
-      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+      for (const id of known.keys())
+        if (!ids.has(id)) {
+          known.delete(id);
+          recording.leave(id);
+        }
       for (const container of running) {
         const policy = known.has(container.id) ? null : options.policyFor(container);
         if (policy === null) continue;
@@ -136,6 +140,7 @@ const watchContainers = async (
     });
     sampler.ask({ is: 'end' });
     await Promise.all(parts);
+    await events.flush();
     if (failure !== undefined) throw failure;
   } finally {
     stop.removeEventListener('abort', halt);

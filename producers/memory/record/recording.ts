@@ -123,6 +123,17 @@ export class Recording {
     if (began.length > 0) this.#first = false;
   }
 
+  /** Looks no more at the processes of a container, which may go on. */
+  leave(container: string): void {
+    const now = boottimeMicros() + this.#options.offset;
+    for (const [id, subject] of [...this.#subjects]) {
+      if (subject.process.container !== container) continue;
+      this.#options.sampler.ask({ is: 'remove', id });
+      this.#gap('NOT_WATCHED', subject.name, now, now, 0);
+      this.#forget(id, subject);
+    }
+  }
+
   predict(prediction: Prediction): void {
     const subject = [...this.#subjects.values()].find(({ name }) => name === prediction.process);
     if (subject?.opened === true) {

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { EventLog } from '../../infra/log/event-log.js';
+import { memoryLog } from '../../infra/log/memory-log.js';
+import { boottimeMicros } from '../../producers/identity/boottime.js';
+import { memoryAgent } from '../../producers/memory/agent.js';
+import { record } from '../../producers/memory/record/record.js';
+import { decodeRecord } from '../../schemas/codec.js';
+import { parsePolicy } from '../../schemas/policy/parse.js';
+import type { Gap, Look, ProcessEvent, RecordName, StreamOpened } from '../../schemas/records.js';
+import { noCompiler } from '../support/device.js';
+import { type DockerEngine, dockerProbe, layRoot, startDocker } from '../support/docker.js';
+import { realPart } from '../support/real-part.js';
+import { cli } from '../support/run-cli.js';
+import '../support/source-threads.js';
+import { temporaryFolder } from '../support/tmp.js';
+
+const folder = temporaryFolder('record-container');
+
+/** Starts a worker each half second: it works for a while as itself, then as another program. */
+const MAIN = `#include <sys/wait.h>
+#include <unistd.h>
+void supervise(int round) { usleep(500000); (void)round; }
+void prepare(int id) { usleep(200000); (void)id; }
+int main(void) { for (int i = 0;; i++) { if (fork() == 0) { prepare(i); execl("/helper", "helper", (char *)0); _exit(1); } supervise(i); while (waitpid(-1, 0, WNOHANG) > 0) ; } }`;
+const HELPER = `#include <unistd.h>
+void help(int times) { usleep(200000); (void)times; } int main(void) { help(3); return 0; }`;
+
+type Told = { readonly name: RecordName; readonly value: ProcessEvent & Look & StreamOpened };
+
+/** A log that shows what is written to it. */
+const shown = (): { readonly log: EventLog; readonly told: Told[] } => {
+  const log = memoryLog();
+  const told: Told[] = [];
+  const append = log.append.bind(log);
+  log.append = (to, entries) => {
+    for (const { schema, value } of entries) {
+      const name = log.schemas.at(schema).record!;
+      told.push({ name, value: decodeRecord(name, value!) as Told['value'] });
+    }
+    return append(to, entries);
+  };
+  return { log, told };
+};
+
+const policy = parsePolicy(
+  `{ id: c, image: "supervisor*", functions: { supervise: { parameters: { round: clear } }, help: { parameters: { times: clear } } }, machine: { initial: a, states: { a: { on: { supervise: a, help: a } } } } }`,
+  'c.yaml',
+);
+
+realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('recording containers', () => {
+  let engine: DockerEngine;
+  let first = '';
+  let second = '';
+  beforeAll(async () => {
+    for (const [name, source] of [
+      ['main', MAIN],
+      ['helper', HELPER],
+    ] as const) {
+      writeFileSync(join(folder, `${name}.c`), source);
+      execFileSync('gcc', ['-O0', '-g', '-o', join(folder, name), join(folder, `${name}.c`)]);
+    }
+    const root = join(folder, 'root');
+    layRoot(root, { '/main': join(folder, 'main'), '/helper': join(folder, 'helper') });
+    engine = await startDocker();
+    engine.importImage('supervisor:1', root);
+    first = engine.run('supervisor:1', { name: 'first' }, '/main');
+    second = engine.run('supervisor:1', { name: 'second' }, '/main');
+  }, 60_000);
+  afterAll(() => engine?.stop(), 30_000);
+
+  test('all processes of one container are recorded, with container and image, and nothing of another', async () => {
+    const { log, told } = shown();
+    const recorded = await record({
+      container: first,
+      image: 'supervisor:1',
+      policy,
+      log,
+      for: 2_500_000,
+      budget: 200,
+    });
+    expect(recorded.processes).toBeGreaterThanOrEqual(4);
+    expect(recorded.ended).toBe(false);
+    const events = told.filter(({ name }) => name === 'ProcessEvent').map(({ value }) => value);
+    for (const event of events) expect(event).toMatchObject({ container: first, image: 'supervisor:1' });
+    expect(events[0]).toMatchObject({ kind: 'found', binary: '/main', beginning: false });
+    const forked = events.filter(({ kind }) => kind === 'fork');
+    expect(forked.length).toBeGreaterThanOrEqual(3);
+    for (const { parent } of forked) expect(parent).toBe(recorded.process);
+    const whole = forked.find(({ process }) =>
+      events.some((event) => event.process === process && event.kind === 'gone'),
+    )!;
+    expect(events.filter(({ process }) => process === whole.process).map(({ kind, binary }) => [kind, binary])).toEqual(
+      [
+        ['fork', '/main'],
+        ['exec', '/helper'],
+        ['gone', '/helper'],
+      ],
+    );
+    const frames = told
+      .filter(({ name }) => name === 'Look')
+      .flatMap(({ value }) => value.threads.flatMap((thread) => thread.frames));
+    for (const name of ['supervise', 'prepare', 'help'])
+      expect(frames.some((frame) => frame.function === name)).toBe(true);
+    expect(frames.find((frame) => frame.function === 'help')!.parameters).toMatchObject([{ name: 'times', int: 3 }]);
+  });
+
+  test('a policy for another image releases nothing', async () => {
+    const { log, told } = shown();
+    await record({ container: first, image: 'other:1', policy, log, for: 600_000, budget: 200 });
+    const parameters = told.flatMap(({ value }) =>
+      (value.threads ?? []).flatMap(({ frames }) => frames.flatMap((frame) => frame.parameters)),
+    );
+    expect(parameters).toEqual([]);
+  });
+
+  test('the command takes a container by its name', async () => {
+    const trace = join(folder, 'trace');
+    const how = ['--survey', '--out', trace, '--for', '400ms', '--docker-host', engine.host, '--output', 'json'];
+    const ran = await cli(['record', '--container', 'second', ...how]);
+    expect({ code: ran.code, stderr: ran.code === 0 ? '' : ran.stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  test('the agent watches several containers on one stream, and lets those go that are no longer named', async () => {
+    const { log, told } = shown();
+    const stop = new AbortController();
+    const image = 'supervisor:1';
+    let named = [
+      { id: first, name: 'first', image },
+      { id: second, name: 'second', image },
+    ];
+    const part = memoryAgent({
+      containers: async () => named,
+      policyFor: () => policy,
+      budget: { looks: 50, cpu: 0.2 },
+      agent: 'test',
+      partitions: 1,
+    });
+    const offset = Date.now() * 1000 - boottimeMicros();
+    const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 7) };
+    const running = part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop: stop.signal });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    named = named.slice(0, 1);
+    await new Promise((resolve) => setTimeout(resolve, 1600));
+    stop.abort();
+    await running;
+    expect(told[0]).toMatchObject({ name: 'StreamOpened', value: { kind: 'agent' } });
+    expect(told.map(({ value }) => value.seq)).toEqual(told.map((_, seq) => seq));
+    const containers = new Set(told.filter(({ name }) => name === 'ProcessEvent').map(({ value }) => value.container));
+    expect(containers).toEqual(new Set([first, second]));
+    const looks = told.filter(({ name }) => name === 'Look');
+    expect(new Set(looks.map(({ value }) => value.process)).size).toBeGreaterThanOrEqual(4);
+    expect(told.some(({ name, value }) => name === 'Gap' && (value as unknown as Gap).reason === 'NOT_WATCHED')).toBe(
+      true,
+    );
+    expect(part.head()).toMatchObject({ topic: 'memory', seq: told.length - 1 });
+  });
+});
