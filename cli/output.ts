@@ -9,8 +9,12 @@ import { TableWriter } from './table.js';
 export const OUTPUT_FORMATS = ['table', 'json', 'ndjson'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
+/** Attestation results (EAR) are the form of `verdicts` alone. */
+export const EAR = 'ear';
+
 /** Throws USAGE for a word that is no output format. */
-export const outputFormat = (text: string): OutputFormat => {
+export const outputFormat = (text: string): OutputFormat | typeof EAR => {
+  if (text === EAR) return EAR;
   const found = OUTPUT_FORMATS.find((format) => format === text);
   if (found !== undefined) return found;
   throw new AttestreamError(
@@ -85,10 +89,18 @@ export class Output {
 
 /** The output that the command line asked for. */
 export const outputOf = (command: Command): Output => {
-  const { output, quiet } = command.optsWithGlobals<{ output?: OutputFormat; quiet?: boolean }>();
+  const { output, quiet } = command.optsWithGlobals<{ output?: OutputFormat | typeof EAR; quiet?: boolean }>();
+  if (output === EAR)
+    throw new AttestreamError(
+      'USAGE',
+      'only verdicts are printed as EAR: attestream verdicts --output ear --ear-key FILE',
+    );
   const io = ioOf(command);
   return new Output(output ?? 'table', quiet === true, io.stdout, io.stderr);
 };
+
+/** Whether attestation results are asked for instead of an output of ours. */
+export const wantsEar = (command: Command): boolean => command.optsWithGlobals<{ output?: string }>().output === EAR;
 
 /** For options that name a file or folder to write: `--out json` is a slip for `--output json`. */
 export const outPath = (text: string): string => {
