@@ -6,10 +6,9 @@ import { isSigned, type PinnedKeys, type Unsigned } from '../../../schemas/signe
 import { makeCredential } from '../../../schemas/tpm/make-credential.js';
 import { objectName } from '../../../schemas/tpm/name.js';
 import { parsePublic, type TpmPublic } from '../../../schemas/tpm/public.js';
-import { type Certificate, readCertificate } from './certificate.js';
-import { type Anchors, findChain, MAX_SENT } from './chain.js';
-import { attestationKeyFault, certifies, ekDigest, endorsementKeyFault } from './endorsement-key.js';
-import { rootSetDigest } from './root-set.js';
+import { type Basis, enrolmentBasis } from './basis.js';
+import type { Anchors } from './chain.js';
+import { attestationKeyFault, ekDigest, endorsementKeyFault } from './endorsement-key.js';
 
 /** What enrolment is made of, as it stands in `measurements`. */
 export const ENROLMENT_RECORDS = [
@@ -66,13 +65,6 @@ interface Open {
   readonly ekSpki: string;
 }
 
-interface Basis {
-  readonly basis: 'approved' | 'roots';
-  readonly label: string;
-  readonly anchors: readonly string[];
-  readonly notChecked: readonly string[];
-}
-
 const short = (host: string): string => host.slice(0, 16);
 
 /**
@@ -81,7 +73,6 @@ const short = (host: string): string => host.slice(0, 16);
  */
 export class EnrolmentResponder {
   readonly #options: ResponderOptions;
-  readonly #rootSet: string;
   readonly #approvals = new Map<string, Approval>();
   readonly #revoked = new Set<string>();
   /** The newest request of each host that is not enrolled by it yet. */
@@ -96,7 +87,6 @@ export class EnrolmentResponder {
 
   constructor(options: ResponderOptions) {
     this.#options = options;
-    this.#rootSet = rootSetDigest(options.anchors.roots);
   }
 
   /** Takes a record in as something that happened; `weigh` and `answer` say what is to be done about it. */
@@ -257,23 +247,11 @@ export class EnrolmentResponder {
 
   /** What an enrolment may rest on; null if on nothing yet. Says once why. */
   async #basis(open: Open): Promise<Basis | null> {
-    const { host, ekSpki, request, partition } = open;
+    const { host, partition } = open;
     if (this.#revoked.has(host)) return this.#refuse(host, partition, 'it was revoked');
-    const chain = await this.#chain(open);
-    const approvals = [...this.#approvals.values()];
-    const pin = approvals.filter((approval) => approval.ekSpki.toString('hex') === ekSpki).at(-1);
-    const root = 'anchor' in chain ? [chain.anchor] : [];
-    if (pin !== undefined)
-      return {
-        basis: 'approved',
-        label: pin.label,
-        anchors: [`sha256:${ekSpki}`, ...root],
-        notChecked: 'anchor' in chain ? chain.notChecked : ['ek.certificate'],
-      };
-    const byRoots = approvals.some(({ ekSpki: named, rootSet }) => named.length === 0 && rootSet === this.#rootSet);
-    if (byRoots && 'anchor' in chain)
-      return { basis: 'roots', label: request.label, anchors: root, notChecked: ['label', ...chain.notChecked] };
-    this.#waits(open, byRoots && 'failure' in chain ? `: ${chain.failure}` : '');
+    const found = await enrolmentBasis(open, [...this.#approvals.values()], this.#options.anchors);
+    if ('basis' in found) return found;
+    this.#waits(open, found.missing);
     return null;
   }
 
@@ -287,33 +265,5 @@ export class EnrolmentResponder {
     this.#options.onNote(
       `host ${short(host)} (${JSON.stringify(request.label)}) waits for an approval of its endorsement key ${ekSpki}${why}`,
     );
-  }
-
-  async #chain({
-    request,
-    ek,
-    receivedAt,
-  }: Open): Promise<
-    { readonly anchor: string; readonly notChecked: readonly string[] } | { readonly failure: string }
-  > {
-    const { anchors } = this.#options;
-    const [first, ...more] = request.ekCertificates.slice(0, MAX_SENT);
-    if (first === undefined) return { failure: 'it sent no certificate of its endorsement key' };
-    try {
-      const leaf = readCertificate(first);
-      if (!certifies(leaf, ek)) return { failure: 'its certificate is for another key' };
-      const sent = more.flatMap((bytes): Certificate[] => {
-        try {
-          return [readCertificate(bytes)];
-        } catch {
-          return [];
-        }
-      });
-      const chain = await findChain(leaf, sent, anchors, receivedAt);
-      if ('failure' in chain) return chain;
-      return { anchor: `sha256:${chain.root.fingerprint}`, notChecked: ['ek.revocation', ...chain.warnings] };
-    } catch (error) {
-      return { failure: (error as Error).message };
-    }
   }
 }
