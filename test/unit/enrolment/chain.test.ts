@@ -1,3 +1,4 @@
+import { createPrivateKey, sign, webcrypto } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { type Certificate, readCertificate, readCertificates } from '../../../processors/run/enrolment/certificate.js';
 import { type Anchors, findChain } from '../../../processors/run/enrolment/chain.js';
@@ -29,6 +30,30 @@ const failure = async (
     now,
   );
   return 'failure' in chain ? chain.failure : chain.path.map(({ subjectText }) => subjectText);
+};
+
+/** The certificate with a zero too many before its version, signed like that. */
+const looselyEncoded = async ({ certificate }: Issued, by: Issued): Promise<Certificate> => {
+  const element = (tag: number, ...parts: Buffer[]): Buffer => {
+    const content = Buffer.concat(parts);
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(content.length);
+    return Buffer.concat([Buffer.from([tag, 0x82]), length, content]);
+  };
+  const { bytes } = certificate;
+  const body = bytes.subarray(8, 8 + bytes.readUInt16BE(6));
+  const version = Buffer.from('a003020102', 'hex');
+  expect(body.subarray(0, version.length)).toEqual(version);
+  const changed = element(0x30, Buffer.from('a00402020002', 'hex'), body.subarray(version.length));
+  const algorithm = bytes.subarray(8 + body.length, 8 + body.length + 2 + bytes[9 + body.length]!);
+  const key = createPrivateKey({
+    key: Buffer.from(await webcrypto.subtle.exportKey('pkcs8', by.keys.privateKey)),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const signature = sign('sha256', changed, key);
+  const bits = Buffer.concat([Buffer.from([0x03, signature.length + 1, 0]), signature]);
+  return readCertificate(element(0x30, changed, algorithm, bits));
 };
 
 const root = await issue({ name: 'Root', authority: true });
@@ -64,6 +89,13 @@ describe('the certificate of an endorsement key', () => {
     expect(() => readCertificate(Buffer.alloc(20_000, 0x30))).toThrow(
       expect.objectContaining({ code: 'CERTIFICATE_INVALID' }),
     );
+  });
+
+  test('is taken where it is encoded more loosely than DER allows, and that is said', async () => {
+    const loose = await looselyEncoded(ek, maker);
+    expect(loose.loose).toBe(true);
+    const chain = await findChain(loose, [maker.certificate], anchors([root]), NOW);
+    expect(chain).toMatchObject({ warnings: ['ek.certificate.loose'] });
   });
 
   const stranger = issue({ name: 'Root', authority: true });
