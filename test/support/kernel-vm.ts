@@ -67,9 +67,13 @@ export class KernelVm {
     const state = join(folder, 'tpm');
     const tpmSocket = join(folder, 'tpm.sock');
     mkdirSync(state, { recursive: true });
-    execFileSync('swtpm_setup', ['--tpm2', '--tpmstate', state, '--pcr-banks', 'sha1,sha256,sha384,sha512', '--overwrite'], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'swtpm_setup',
+      ['--tpm2', '--tpmstate', state, '--pcr-banks', 'sha1,sha256,sha384,sha512', '--overwrite'],
+      {
+        stdio: 'ignore',
+      },
+    );
     const tpm = spawn(
       'swtpm',
       ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--ctrl', `type=unixio,path=${tpmSocket}`, '--terminate'],
