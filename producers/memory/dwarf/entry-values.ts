@@ -28,7 +28,37 @@ export const passedValue = (
   memory: MemoryReader,
   depth: number,
 ): bigint | string => {
-  if (depth >= MAX_DEPTH) return 'passed on through too many calls';
+  if (depth >= MAX_DEPTH) return TOO_FAR;
+  if (passed.kind === 'parameter' || passed.expression.length !== 1)
+    return findPassed(frame, fn, passed, memory, depth);
+  // What one frame was passed its callees often pass on: a value is followed up the stack once for all of them.
+  let kept = inRegisters.get(frame);
+  if (kept === undefined) {
+    kept = new Map();
+    inRegisters.set(frame, kept);
+  }
+  const register = passed.expression[0]!;
+  let value = kept.get(register);
+  if (value === undefined) {
+    value = findPassed(frame, fn, passed, memory, depth);
+    // Seen from here it is not too far.
+    if (value !== TOO_FAR) kept.set(register, value);
+  }
+  return value;
+};
+
+const TOO_FAR = 'passed on through too many calls';
+
+/** By frame, which lasts for one look, and operation of the register. */
+const inRegisters = new WeakMap<FrameView, Map<number, bigint | string>>();
+
+const findPassed = (
+  frame: FrameView,
+  fn: CompiledFunction,
+  passed: Passed,
+  memory: MemoryReader,
+  depth: number,
+): bigint | string => {
   const entered = entryOf(frame, fn, memory, depth);
   if (typeof entered === 'string') return entered;
   const { call, from, calling } = entered;
@@ -88,12 +118,19 @@ interface Entry {
   readonly calling: CompiledFunction;
 }
 
-/** Entries of frames that are gone: functions that left by a tail call. */
-const entriesOfGone = new WeakMap<FrameView, Entry>();
+/** By frame, which lasts for one look; also of frames that are gone: functions that left by a tail call. */
+const entries = new WeakMap<FrameView, Entry | string>();
 
 const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
-  const gone = entriesOfGone.get(frame);
-  if (gone !== undefined) return gone;
+  let entry = entries.get(frame);
+  if (entry === undefined) {
+    entry = findEntry(frame, fn, memory, depth);
+    entries.set(frame, entry);
+  }
+  return entry;
+};
+
+const findEntry = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
   const { caller } = frame;
   if (caller === null || frame.cfa === null) return 'the caller is not certain';
   const calling = caller.module.info === null ? null : functionOf(caller.module.info, caller.vaddr);
@@ -124,7 +161,7 @@ const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, d
       // What it left by has taken its frame and its registers away.
       register: () => null,
     };
-    entriesOfGone.set(from, entry);
+    entries.set(from, entry);
     entry = { call: link.call, from, calling: link.fn };
   }
   return entry;
