@@ -2,7 +2,7 @@ import { isAttestreamError } from '../../../schemas/errors.js';
 import type { Elf } from '../elf/elf.js';
 import { type Abbreviation, readAbbreviations } from './abbreviations.js';
 import { readAddressRanges } from './address-ranges.js';
-import { AT, TAG, UNIT } from './constants.js';
+import { TAG, UNIT } from './constants.js';
 import { DebugFile, type SectionView } from './debug-file.js';
 import { rangesOf } from './ranges.js';
 import { openSplitUnit } from './split-units.js';
@@ -192,11 +192,3 @@ export class DebugInfo {
     return units[low]?.header.start === offset ? units[low]! : null;
   }
 }
-
-/** Name of the file that a skeleton's contents were split into; '' if it is none. */
-export const splitNameOf = (root: Die): number =>
-  root.abbreviation.names.includes(AT.dwoName)
-    ? AT.dwoName
-    : root.abbreviation.names.includes(AT.gnuDwoName)
-      ? AT.gnuDwoName
-      : 0;

@@ -303,7 +303,7 @@ const isPassed = (expression: Buffer | null, passedIn: Buffer | null): boolean =
 
 const passedIn = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, memory: MemoryReader): Buffer | null => {
   if (plan.shape.size < 1 || plan.shape.size > 8) return null;
-  const bits = passedValue(frame, fn, { kind: 'expression', expression: plan.passedIn! }, memory, 0);
+  const bits = passedValue(frame, fn, { kind: 'expression', expression: plan.passedIn! }, memory, 0, frameEvaluation);
   if (typeof bits === 'string') return null;
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt.asUintN(64, bits));

@@ -1,7 +1,6 @@
 import { bytesAt } from '../elf/elf.js';
 import { AT, TAG } from './constants.js';
-import { frameEvaluation } from './evaluation.js';
-import { evaluate, type Placed } from './expression.js';
+import { type Evaluation, evaluate, type Placed } from './expression.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
 import { type CompiledFunction, functionOf } from './functions.js';
 import { OP } from './operations.js';
@@ -11,6 +10,9 @@ import { blockOf, chainOf, type Die, flagOf, referenceOf } from './unit.js';
 /** Calls gone back for one value. */
 const MAX_DEPTH = 24;
 const MAX_TOLD = 64;
+
+/** How expressions are evaluated that stand in a frame's function: its own rules may lead back here, one call further up. */
+export type EvaluationOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number) => Evaluation;
 
 /** Which parameter of a call is meant: one passed in a register, or one that the callee's debug information names. */
 export type Passed =
@@ -27,10 +29,11 @@ export const passedValue = (
   passed: Passed,
   memory: MemoryReader,
   depth: number,
+  evaluationOf: EvaluationOf,
 ): bigint | string => {
   if (depth >= MAX_DEPTH) return TOO_FAR;
   if (passed.kind === 'parameter' || passed.expression.length !== 1)
-    return findPassed(frame, fn, passed, memory, depth);
+    return findPassed(frame, fn, passed, memory, depth, evaluationOf);
   // What one frame was passed its callees often pass on: a value is followed up the stack once for all of them.
   let kept = inRegisters.get(frame);
   if (kept === undefined) {
@@ -40,7 +43,7 @@ export const passedValue = (
   const register = passed.expression[0]!;
   let value = kept.get(register);
   if (value === undefined) {
-    value = findPassed(frame, fn, passed, memory, depth);
+    value = findPassed(frame, fn, passed, memory, depth, evaluationOf);
     // Seen from here it is not too far.
     if (value !== TOO_FAR) kept.set(register, value);
   }
@@ -58,14 +61,13 @@ const findPassed = (
   passed: Passed,
   memory: MemoryReader,
   depth: number,
+  evaluationOf: EvaluationOf,
 ): bigint | string => {
-  const entered = entryOf(frame, fn, memory, depth);
+  const entered = entryOf(frame, fn, memory, depth, evaluationOf);
   if (typeof entered === 'string') return entered;
   const { call, from, calling } = entered;
   const value = toldOf(call, passed);
-  return value === null
-    ? UNTOLD
-    : valueOfPlaced(evaluate(value, frameEvaluation(from, calling, memory, depth + 1)), from);
+  return value === null ? UNTOLD : valueOfPlaced(evaluate(value, evaluationOf(from, calling, memory, depth + 1)), from);
 };
 
 const told = new WeakMap<Die, Map<Buffer | Die, Buffer | null>>();
@@ -121,16 +123,28 @@ interface Entry {
 /** By frame, which lasts for one look; also of frames that are gone: functions that left by a tail call. */
 const entries = new WeakMap<FrameView, Entry | string>();
 
-const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
+const entryOf = (
+  frame: FrameView,
+  fn: CompiledFunction,
+  memory: MemoryReader,
+  depth: number,
+  evaluationOf: EvaluationOf,
+): Entry | string => {
   let entry = entries.get(frame);
   if (entry === undefined) {
-    entry = findEntry(frame, fn, memory, depth);
+    entry = findEntry(frame, fn, memory, depth, evaluationOf);
     entries.set(frame, entry);
   }
   return entry;
 };
 
-const findEntry = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
+const findEntry = (
+  frame: FrameView,
+  fn: CompiledFunction,
+  memory: MemoryReader,
+  depth: number,
+  evaluationOf: EvaluationOf,
+): Entry | string => {
   const { caller } = frame;
   if (caller === null || frame.cfa === null) return 'the caller is not certain';
   const calling = caller.module.info === null ? null : functionOf(caller.module.info, caller.vaddr);
@@ -141,7 +155,7 @@ const findEntry = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader,
   if (route === 'by address') {
     const expression = blockOf(call, AT.callTarget) ?? blockOf(call, AT.gnuCallSiteTarget);
     if (expression === null) return UNCERTAIN;
-    const target = valueOfPlaced(evaluate(expression, frameEvaluation(caller, calling, memory, depth + 1)), caller);
+    const target = valueOfPlaced(evaluate(expression, evaluationOf(caller, calling, memory, depth + 1)), caller);
     if (typeof target === 'string') return UNCERTAIN;
     const vaddr = Number(target) - frame.bias;
     const called = vaddr === fn.entry ? fn : enteredAt(frame.module, vaddr);

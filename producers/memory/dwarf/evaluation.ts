@@ -55,11 +55,12 @@ export const frameEvaluation = (
           return 'the frame base is in pieces';
       }
     },
-    entryValue: (expression) => passedValue(frame, fn, { kind: 'expression', expression }, memory, depth),
+    entryValue: (expression) =>
+      passedValue(frame, fn, { kind: 'expression', expression }, memory, depth, frameEvaluation),
     passedValue(parameter) {
       const at = fn.unit.header.start + parameter;
       if (at >= fn.unit.header.end) return 'a parameter outside of its unit';
-      return passedValue(frame, fn, { kind: 'parameter', die: fn.unit.die(at) }, memory, depth);
+      return passedValue(frame, fn, { kind: 'parameter', die: fn.unit.die(at) }, memory, depth, frameEvaluation);
     },
   };
   return evaluation;

@@ -255,7 +255,7 @@ const runProgram = (code: Cursor, settings: Settings): Rows => {
       if (rows.lines.length >= MAX_ROWS) code.fail('too many rows in a line table');
       rows.add(
         address,
-        line < 0 ? 0 : line,
+        Math.max(line, 0),
         file,
         (isStatement ? FLAG.statement : 0) | (prologueEnd ? FLAG.prologueEnd : 0) | end,
       );

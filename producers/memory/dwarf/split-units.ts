@@ -2,11 +2,18 @@ import { Cursor } from '../elf/byte-source.js';
 import type { Elf } from '../elf/elf.js';
 import { AT, UNIT } from './constants.js';
 import { DebugFile } from './debug-file.js';
-import { splitNameOf } from './debug-info.js';
-import { NO_SHARES, numberOf, type Shares, stringOf, Unit } from './unit.js';
+import { type Die, NO_SHARES, numberOf, type Shares, stringOf, Unit } from './unit.js';
 import { readUnitHeader, readUnitHeaders } from './unit-headers.js';
 
 const MAX_INDEX = 64 * 1024 * 1024;
+
+/** The attribute that names the file which a skeleton's contents were split into; 0 if it has none. */
+const splitNameOf = (root: Die): number =>
+  root.abbreviation.names.includes(AT.dwoName)
+    ? AT.dwoName
+    : root.abbreviation.names.includes(AT.gnuDwoName)
+      ? AT.gnuDwoName
+      : 0;
 
 const packages = new WeakMap<Elf, DebugFile | null>();
 
