@@ -155,16 +155,16 @@ suite(`the sampling thread ${noCompiler}`, () => {
     const child = program(
       'child',
       `#include <unistd.h>
-      void inside(int x) { usleep(300000); (void)x; } int main(void) { inside(3); return 0; }`,
+      void inside(int x) { usleep(500000); (void)x; } int main(void) { inside(3); return 0; }`,
     );
     const parent = program(
       'parent',
       `#include <unistd.h>
       #include <sys/wait.h>
-      void copied(int x) { usleep(300000); (void)x; }
-      int main(void) { usleep(150000);
+      void copied(int x) { usleep(700000); (void)x; }
+      int main(void) { usleep(900000);
         if (fork() == 0) { copied(1); _exit(0); }
-        if (fork() == 0) { usleep(120000); execl("${child}", "child", (char *)0); }
+        if (fork() == 0) { usleep(300000); execl("${child}", "child", (char *)0); }
         while (wait(0) > 0) ; usleep(100000); return 0; }`,
     );
     const { pid } = start(parent);
@@ -224,8 +224,8 @@ suite(`the sampling thread ${noCompiler}`, () => {
     }) as EventLog;
     setTimeout(() => {
       held = false;
-    }, 1500);
-    const recorded = await record({ pid, policy: null, log: slow, budget: 10_000, for: 2_500_000 });
+    }, 3000);
+    const recorded = await record({ pid, policy: null, log: slow, budget: 10_000, for: 3_600_000 });
     end(pid);
     const told = await readAll(inner, recorded.host);
     const gaps = told.filter(({ name }) => name === 'Gap').map(({ value }) => value);

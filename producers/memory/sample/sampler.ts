@@ -15,7 +15,7 @@ import type { Lateness, SamplerRequest, SamplerSettings, SamplerTold } from './s
 /** µs between looks at a process that is about to become another program. */
 const BECOMING: Micros = 1000;
 /** Looks told that nobody has taken yet; beyond, looks are left out and counted. */
-const MAX_OUTSTANDING = 4096;
+const MAX_OUTSTANDING = 1024;
 /** Bounds of CPU time per µs of look, which is wall time: less where others hold the CPU, more for all that is around a look. */
 const LEAST_OVERHEAD = 0.1;
 const MOST_OVERHEAD = 200;
