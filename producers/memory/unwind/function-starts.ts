@@ -78,6 +78,25 @@ const sweep = (elf: Elf, architecture: Architecture, load: Segment): Sweep => {
   return { load, calls, taken, jumps, entered };
 };
 
+/** Bytes of a program's first instructions. */
+const ENTRY_CODE = 64;
+
+/** What a program's first instructions take the address of is `main` and the like, even where it lies behind a call that does not return. */
+const fromEntry = (elf: Elf, architecture: Architecture): number[] => {
+  const code = bytesAt(elf, elf.entry, ENTRY_CODE);
+  const found: number[] = [];
+  for (let at = 0; at < code.length; ) {
+    const told = architecture.step(code, at, architecture.entryState);
+    const address = architecture.takesAddress(code, at, elf.entry + at);
+    if (address !== null) found.push(address);
+    if (told.flow !== 'next') break;
+    at += Math.max(1, told.length);
+  }
+  const isCode = (address: number): boolean =>
+    elf.loads.some(({ executable, vaddr, fileSize }) => executable && address >= vaddr && address < vaddr + fileSize);
+  return found.filter(isCode);
+};
+
 /** Words of data that point into code: tables of functions. */
 const pointers = (elf: Elf, architecture: Architecture): number[] => {
   const found: number[] = [];
@@ -109,6 +128,10 @@ export const functionStarts = (elf: Elf, architecture: Architecture | null): Fun
           starts.add(address);
           pointedTo.add(address);
         }
+      for (const address of fromEntry(elf, architecture)) {
+        starts.add(address);
+        pointedTo.add(address);
+      }
       fromTailCalls(starts, sweeps, entered);
     }
   } catch {

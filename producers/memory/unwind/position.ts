@@ -36,6 +36,10 @@ export const returnPlace = (image: CodeImage, returnAddress: number): Place | nu
   return before === null ? null : { module: before.module, vaddr: before.vaddr + 1 };
 };
 
+/** Code that no file holds, such as a compiler at run time makes: whatever stands there may have called. */
+export const isLoose = (image: CodeImage, address: number): boolean =>
+  image.place(address) === null && image.mapping(address)?.executable === true;
+
 export const codeAt = (image: CodeImage, pc: number, exact: boolean): CodeAt | null => {
   const place = exact ? image.place(pc) : returnPlace(image, pc);
   if (place === null) return null;

@@ -41,4 +41,5 @@ export interface CodeImage {
   place(address: number): Place | null;
   /** Start addresses of mappings that hold code. */
   readonly mappings: readonly { readonly start: number; readonly executable: boolean }[];
+  mapping(address: number): { readonly end: number; readonly executable: boolean } | null;
 }

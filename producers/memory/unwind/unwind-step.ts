@@ -2,7 +2,7 @@ import type { Architecture } from './architecture.js';
 import { type ExpressionFrame, frameExpression } from './frame-expression.js';
 import { codeOf } from './module-code.js';
 import type { CodeAt, Position } from './position.js';
-import { returnPlace } from './position.js';
+import { isLoose, returnPlace } from './position.js';
 import { RegisterSlots } from './register-slots.js';
 import type { FlowState } from './stack-flow.js';
 import type { CodeImage, FoundBy } from './stack-frame.js';
@@ -21,8 +21,17 @@ export interface Step {
   readonly interrupted: boolean;
 }
 
-/** `link`: the frame's extent is known, but its return address is in a register that nothing tells. */
-export type Outcome = Step | { readonly link: number; readonly slots: RegisterSlots } | 'outermost' | 'cut' | null;
+/**
+ * `link`: the frame's extent is known, but its return address is in a register that nothing tells. `open`: nothing tells the extent.
+ * Null: what is told of it cannot be.
+ */
+export type Outcome =
+  | Step
+  | { readonly link: number; readonly slots: RegisterSlots }
+  | 'outermost'
+  | 'cut'
+  | 'open'
+  | null;
 
 export const isStep = (outcome: Outcome): outcome is Step =>
   outcome !== null && typeof outcome === 'object' && 'returnAddress' in outcome;
@@ -102,7 +111,7 @@ const callerSp = (code: CodeAt, at: Position, stack: StackMemory, cfa: number, r
   return slot === null ? null : stack.word(slot);
 };
 
-/** A rule that tells the frame's extent for certain; null if there is none. */
+/** Follows a rule that tells the frame's extent for certain. */
 export const decisiveStep = (image: CodeImage, stack: StackMemory, at: Position, code: CodeAt): Outcome => {
   const { row, place } = code;
   if (row?.outermost === true || place.module.elf.entry === (row?.start ?? code.symbol?.start)) return 'outermost';
@@ -119,18 +128,18 @@ export const decisiveStep = (image: CodeImage, stack: StackMemory, at: Position,
 /** By what the function's instructions have done to SP on their way here. */
 const flowStep = (image: CodeImage, stack: StackMemory, at: Position, code: CodeAt): Outcome => {
   const range = code.range();
-  if (range === null) return null;
+  if (range === null) return 'open';
   if (range.start === code.place.module.elf.entry) return 'outermost';
   const { architecture, row } = code;
   const flow = codeOf(code.place.module).flow(range, code.lookup + (at.exact ? 0 : 1), !at.exact);
-  if (flow === null) return null;
+  if (flow === null) return 'open';
   const rules = row ?? rulesOfFlow(flow, architecture);
   const fpSlot = flow.fpDepth === null ? undefined : at.slots.get(architecture.framePointer);
   const byRecord = fpSlot === undefined ? null : stack.word(fpSlot) + flow.fpDepth!;
   const byDepth = flow.depth === null || flow.slack !== 0 ? null : at.sp + flow.depth;
   if (byRecord !== null && byDepth !== null && byRecord !== byDepth) return null;
   if (byRecord !== null) return stepTo(image, stack, at, code, byRecord, rules, 'frame-record');
-  return byDepth === null ? null : stepTo(image, stack, at, code, byDepth, rules, 'prologue');
+  return byDepth === null ? 'open' : stepTo(image, stack, at, code, byDepth, rules, 'prologue');
 };
 
 const flowRules = new WeakMap<FlowState, Rules>();
@@ -178,7 +187,7 @@ export const stepTo = (
   if (!stack.holds(slot)) return 'cut';
   const returnAddress = architecture.signedReturns ? stack.word48(slot) : stack.word(slot);
   const interrupted = follows(image, returnAddress, code);
-  if (interrupted === null) return null;
+  if (interrupted === null) return isLoose(image, returnAddress) ? 'open' : null;
   const sp = callerSp(code, at, stack, cfa, rules);
   return sp === null ? null : { cfa, returnAddress, sp, slots, by, interrupted };
 };

@@ -1,4 +1,4 @@
-import { callSiteStep, linkStep, scanStep } from './caller-search.js';
+import { callSiteStep, type Ending, linkStep, scanStep } from './caller-search.js';
 import { type CodeAt, codeAt, type Position } from './position.js';
 import { NO_SLOTS, RegisterSlots } from './register-slots.js';
 import type { CodeImage, FoundBy, StackFrame, Unwound } from './stack-frame.js';
@@ -48,7 +48,7 @@ class Walk {
     if (code === null) return null;
     let outcome = decisiveStep(this.#image, this.#stack, at, code);
     if (this.#search && !isStep(outcome)) {
-      if (outcome === null)
+      if (outcome === null || outcome === 'open')
         outcome = rooted(code) ? null : callSiteStep(this.#image, this.#stack, at, code, this.#trial);
       else if (typeof outcome === 'object')
         outcome = linkStep(this.#image, code, outcome.link, outcome.slots, this.#trial);
@@ -59,18 +59,22 @@ class Walk {
     return outcome;
   }
 
-  readonly #trial = (first: Step): boolean => {
+  readonly #trial = (first: Step): Ending => {
     const walk = new Walk(this.#image, this.#stack, false);
     let at = after(first, first.by);
     for (let n = 0; n < MAX_FRAMES; n++) {
-      if (++this.#trialSteps > MAX_TRIAL_STEPS) return false;
+      if (++this.#trialSteps > MAX_TRIAL_STEPS) return 'open';
       const code = codeAt(this.#image, at.pc, at.exact);
       const outcome = walk.step(at, code);
-      if (outcome === 'outermost') return true;
-      if (!isStep(outcome)) return outcome === null && rooted(code);
+      if (outcome === 'outermost') return 'root';
+      if (!isStep(outcome)) {
+        if (outcome === 'cut') return 'nowhere';
+        if (rooted(code)) return 'root';
+        return outcome === null ? 'nowhere' : 'open';
+      }
       at = after(outcome, outcome.by);
     }
-    return false;
+    return 'open';
   };
 }
 
