@@ -8,7 +8,7 @@ const COLUMNS = [
   'host',
   ...['stream', 'seq', 'at', 'not_before', 'process'],
   ...['tid', 'thread', 'thread_at', 'outcome', 'run_time', 'slices', 'complete', 'as_before', 'syscall', 'frames'],
-  ...['micros', 'bytes_read'],
+  ...['arguments', 'residue', 'micros', 'bytes_read', 'planned', 'due', 'stopped', 'globals'],
 ];
 
 /** One row per thread and look. A look that met no thread says nothing and gives no row. */

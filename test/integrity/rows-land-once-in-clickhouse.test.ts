@@ -13,7 +13,7 @@ import type { SinkProgress } from '../../processors/sink/partition-sink.js';
 import { runSink } from '../../processors/sink/sink.js';
 import { decodeRecord, encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
-import type { DeadLetter, ThreadLook, Verdict } from '../../schemas/records.js';
+import type { DeadLetter, Parameter, ThreadLook, Verdict } from '../../schemas/records.js';
 import { verdictJson } from '../../schemas/verdict-json.js';
 import { withClickHouse } from '../support/embedded-clickhouse.js';
 import { temporaryFolder } from '../support/tmp.js';
@@ -369,6 +369,14 @@ withClickHouse('rows', () => {
     const log = memoryLog();
     await log.createTopic('memory', 1);
     const stream = Buffer.alloc(32, 7);
+    const parameter = (name: string, int: number): Parameter => ({
+      name,
+      type: 'int',
+      kind: 'current',
+      int,
+      real: null,
+      text: null,
+    });
     const thread = (tid: number): ThreadLook => ({
       tid,
       name: 'worker',
@@ -389,6 +397,17 @@ withClickHouse('rows', () => {
           parameters: [{ name: 'level', type: 'double', kind: 'entry', int: null, real: 1.5, text: null }],
         },
       ],
+      arguments: [parameter('a0', 3)],
+      residue: [
+        {
+          function: 'read_sensor',
+          alternatives: [],
+          foundBy: 'residue',
+          address: 0,
+          returnAddress: 1,
+          parameters: [parameter('id', 7)],
+        },
+      ],
     });
     const look = (seq: number, threads: ThreadLook[]): Buffer =>
       encodeRecord('Look', {
@@ -400,6 +419,10 @@ withClickHouse('rows', () => {
         threads,
         micros: 12,
         bytesRead: 4096,
+        planned: 'predicted',
+        due: 1_699_999_999_999_990,
+        stopped: true,
+        globals: [parameter('mode', 2)],
       });
     const key = Buffer.from('host-0');
     const gap = encodeRecord('Gap', { stream, seq: 1, at: 1, notBefore: 1, process: '', reason: 'x', lost: 1 });
@@ -412,7 +435,8 @@ withClickHouse('rows', () => {
     ]);
     await once(log, { topics: ['memory'] });
     const result = await store.client.query({
-      query: 'SELECT host, seq, ordinal, row, tid, syscall, frames, micros, bytes_read FROM looks ORDER BY row',
+      query: `SELECT host, seq, ordinal, row, tid, syscall, frames, micros, bytes_read, planned, stopped,
+        toUnixTimestamp64Micro(assumeNotNull(due)) AS due, arguments, residue, globals FROM looks ORDER BY row`,
       format: 'JSONEachRow',
     });
     const frames = [
@@ -425,7 +449,27 @@ withClickHouse('rows', () => {
         parameters: [{ name: 'level', type: 'double', kind: 'entry', int: null, real: 1.5, text: null }],
       },
     ];
-    const row = { host: 'host-0', frames, micros: 12, bytes_read: 4096 };
+    const row = {
+      host: 'host-0',
+      frames,
+      micros: 12,
+      bytes_read: 4096,
+      planned: 'predicted',
+      stopped: true,
+      due: 1_699_999_999_999_990,
+      arguments: [parameter('a0', 3)],
+      residue: [
+        {
+          function: 'read_sensor',
+          alternatives: [],
+          found_by: 'residue',
+          address: 0,
+          return_address: 1,
+          parameters: [parameter('id', 7)],
+        },
+      ],
+      globals: [parameter('mode', 2)],
+    };
     expect(await result.json()).toEqual([
       { ...row, seq: 0, ordinal: 0, row: 0, tid: 1, syscall: 202 },
       { ...row, seq: 0, ordinal: 1, row: 1, tid: 2, syscall: null },
