@@ -104,7 +104,7 @@ const judge = (appraisal: ImaAppraisal, policy: HostPolicy, entry: ImaEntry, ind
     return plain;
   }
   if (digest !== null && proves(appraisal, policy, digest, path)) plain = false;
-  if (policy.exclude.some((glob) => globMatches(glob, path))) return plain;
+  if (policy.exclude.some((pattern) => pattern.matches(path))) return plain;
   if (entry.unhashable) {
     add('ima.unhashable', policy.unhashable, 'was measured without a digest');
     return plain;

@@ -9,6 +9,13 @@ export interface Window {
   readonly until: Micros | null;
 }
 
+/** Which paths are meant: a glob over the whole path, or a regular expression over its beginning. */
+export interface PathPattern {
+  readonly form: 'glob' | 'regex';
+  readonly text: string;
+  matches(path: string): boolean;
+}
+
 /** A file digest that a path may have. */
 export interface FileReference extends Window {
   /** Glob over the whole path. */
@@ -71,8 +78,8 @@ export interface HostPolicy {
   readonly files: ReadonlyMap<string, readonly FileReference[]> | null;
   readonly signers: readonly SignerReference[];
   readonly deny: readonly DenyRule[];
-  /** Globs of paths that are not judged; a broken signature there still counts. */
-  readonly exclude: readonly string[];
+  /** Paths that are not judged; a broken signature there still counts. */
+  readonly exclude: readonly PathPattern[];
   /** What a file is that nothing explains. */
   readonly unlisted: 'contraindicated' | 'warning' | 'allow';
   /** What a record without a digest of the file is. */

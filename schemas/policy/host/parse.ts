@@ -9,12 +9,12 @@ import { policyDigest } from '../parse.js';
 import { Problems } from '../problems.js';
 import { checkKeys } from '../rules.js';
 import type { Coverage, HostPolicy, ViolationRule } from './host-policy.js';
+import { readPatterns } from './path-pattern.js';
 import { referenceDigest } from './reference-digest.js';
 import {
   readDeny,
   readFiles,
   readFirmware,
-  readGlobs,
   readList,
   readMapping,
   readRequired,
@@ -93,7 +93,7 @@ const read = (document: unknown, problems: Problems): HostPolicy => {
     files: readFiles(keys['files'], ['files'], problems),
     signers: readSigners(keys['signers'], ['signers'], problems),
     deny: readDeny(keys['deny'], ['deny'], problems),
-    exclude: readGlobs(keys['exclude'], ['exclude'], problems),
+    exclude: readPatterns(keys['exclude'], ['exclude'], problems),
     unlisted: word('unlisted', ['contraindicated', 'warning', 'allow'], unlisted),
     unhashable: word('unhashable', ['contraindicated', 'warning'], unhashable),
     violations: readViolations(keys['violations'], problems),

@@ -1,7 +1,7 @@
 import { hashSize } from '../../tpm/algorithms.js';
 
 /** Digest sizes of the kernel's algorithms that the TPM's list does not name. */
-const OTHERS: Readonly<Record<string, number>> = { md5: 16 };
+const OTHERS: Readonly<Record<string, number>> = { md5: 16, sha224: 28 };
 
 /**
  * The form in which digests are compared: `sha256:HEX`, and `verity:sha256:HEX` for fs-verity's. A word is taken in upper

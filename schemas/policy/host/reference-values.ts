@@ -49,12 +49,12 @@ export const readMapping = (value: unknown, path: Path, problems: Problems, form
 export const readList = (value: unknown): readonly unknown[] =>
   value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
 
-/** Globs over paths; anything that cannot be one is reported. */
-export const readGlobs = (value: unknown, path: Path, problems: Problems): readonly string[] =>
+/** Globs over paths; anything that cannot be one is reported, at `place` if it is given. */
+export const readGlobs = (value: unknown, path: Path, problems: Problems, place?: Path): readonly string[] =>
   readList(value).flatMap((glob, i) => {
     const refused = typeof glob === 'string' ? refusedName(glob) : 'not a path';
     if (refused === undefined) return [glob as string];
-    problems.add(Array.isArray(value) ? [...path, i] : path, refused, 'write a path such as /usr/bin/*');
+    problems.add(place ?? (Array.isArray(value) ? [...path, i] : path), refused, 'write a path such as /usr/bin/*');
     return [];
   });
 
@@ -125,10 +125,14 @@ export const readFirmware = (value: unknown, path: Path, problems: Problems): re
     return { name: String(keys['name'] ?? `firmware ${i + 1}`), values, ...readWindow(keys, at, problems) };
   });
 
-const readKey = (value: unknown, path: Path, problems: Problems): SigningKey | null => {
+/** `id`: one by which signatures name the key although it follows neither from the key nor from a certificate. */
+const readKey = (value: unknown, id: unknown, path: Path, problems: Problems): SigningKey | null => {
   const text = typeof value === 'string' ? value.trim() : '';
+  const stated = typeof id === 'string' && /^[0-9a-f]{8}$/.test(id) ? [id] : [];
+  if (id !== undefined && stated.length === 0) problems.add([...path.slice(0, -1), 'id'], 'not 8 hex digits in quotes');
   try {
-    return signingKey(text.includes('BEGIN') ? Buffer.from(text) : Buffer.from(text, 'base64'));
+    const key = signingKey(text.includes('BEGIN') ? Buffer.from(text) : Buffer.from(text, 'base64'));
+    return { ...key, ids: [...new Set([...key.ids, ...stated])] };
   } catch (error) {
     if (!isAttestreamError(error)) throw error;
     problems.add(path, error.message, 'write PEM, or base64 of a certificate or a public key');
@@ -136,13 +140,13 @@ const readKey = (value: unknown, path: Path, problems: Problems): SigningKey | n
   }
 };
 
-/** `[{name, key: PEM, paths: [/usr/*], from, until}]` */
+/** `[{name, key: PEM, id: HEX, paths: [/usr/*], from, until}]` */
 export const readSigners = (value: unknown, path: Path, problems: Problems): readonly SignerReference[] =>
   readList(value).flatMap((one, i) => {
     const at = [...path, i];
     const keys = readMapping(one, at, problems, '{name: …, key: PEM}');
-    checkKeys(keys, ['name', 'key', 'paths', 'from', 'until'], at, problems);
-    const key = readKey(keys['key'], [...at, 'key'], problems);
+    checkKeys(keys, ['name', 'key', 'id', 'paths', 'from', 'until'], at, problems);
+    const key = readKey(keys['key'], keys['id'], [...at, 'key'], problems);
     const paths = keys['paths'] === undefined ? ['*'] : readGlobs(keys['paths'], [...at, 'paths'], problems);
     const window = readWindow(keys, at, problems);
     return key === null ? [] : [{ name: String(keys['name'] ?? `signer ${i + 1}`), key, paths, ...window }];
