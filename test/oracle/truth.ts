@@ -33,9 +33,13 @@ export interface TrueFrame {
   }[];
 }
 
-/** What gdb tells of a process by thread. It stops the process for that, so look first. */
-export const gdbTruth = async (pid: number): Promise<ReadonlyMap<number, readonly TrueFrame[]>> => {
-  const { stdout } = await run('gdb', ['-batch', '-nx', '-p', String(pid), '-x', script], {
+/** What gdb tells of a process by thread. It stops the process for that, so look first. `settings` are commands of gdb to begin with. */
+export const gdbTruth = async (
+  pid: number,
+  settings: readonly string[] = [],
+): Promise<ReadonlyMap<number, readonly TrueFrame[]>> => {
+  const first = settings.flatMap((setting) => ['-iex', setting]);
+  const { stdout } = await run('gdb', ['-batch', '-nx', ...first, '-p', String(pid), '-x', script], {
     maxBuffer: 64 * 1024 * 1024,
   });
   const line = stdout.split('\n').find((one) => one.startsWith('TRUTH '));

@@ -51,5 +51,11 @@ export const runtimeOf = (elf: Elf, path: string): string | null => {
   return go === null ? null : named('go', go);
 };
 
+/**
+ * Whether what a program executes lies on its threads' stacks. Functions of Go that wait lie on none: whichever thread comes goes on
+ * with them later.
+ */
+export const onThreads = (runtime: string): boolean => !/^go\b/.test(runtime);
+
 /** Libraries that hold a runtime, by the name of their file: opening every other one to see would cost more than it tells. */
 export const mayHoldRuntime = (path: string): boolean => /\/lib(?:python\d|jvm\.so|node\.so)[^/]*$/.test(path);

@@ -1,4 +1,5 @@
 import type { ProcessImage } from '../locate/process-image.js';
+import { onThreads } from '../locate/runtime.js';
 import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
 import { unwind } from '../unwind/unwind.js';
 import { describeFrames } from './frame-description.js';
@@ -26,7 +27,7 @@ export interface ThreadStack {
 export interface DecodedStack {
   /** Innermost first. */
   readonly frames: readonly SeenFrame[];
-  /** The stack reached its root without a scan. */
+  /** The stack reached its root without a scan, and what is not on the stacks of threads is not executed. */
   readonly complete: boolean;
   /** The bytes given did not hold all of the stack. */
   readonly extended: boolean;
@@ -77,5 +78,6 @@ export const decodeStack = (
     return pages.bytes(address, length);
   };
   const frames = describeFrames(unwound.frames, watch, stack, memory, thread.passed ?? null);
-  return { frames, complete: unwound.complete, extended: stack.extended, more };
+  const complete = unwound.complete && onThreads(image.runtime);
+  return { frames, complete, extended: stack.extended, more };
 };
