@@ -1,4 +1,3 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, normalize, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readRegistry } from '../processors/run/enrolment/registry.js';
@@ -21,6 +20,7 @@ import { openLog } from './open-log.js';
 import { outputOf } from './output.js';
 import { readPublicKey } from './pinned-keys.js';
 import { printable } from './printable.js';
+import { readBounded } from './read-bounded.js';
 import { readHostPolicy } from './read-policy.js';
 
 interface Flags {
@@ -31,26 +31,6 @@ interface Flags {
   readonly policy?: string;
   readonly trust?: readonly string[];
 }
-
-/** Lists of a million entries have some 100 MB. */
-const MAX_BYTES = 256 << 20;
-
-/** A whole regular file of bounded size. Throws USAGE. */
-const readBounded = (path: string, what: string): Buffer => {
-  try {
-    const file = openSync(path, 'r');
-    try {
-      const status = fstatSync(file);
-      if (!status.isFile()) throw new Error('it is not a regular file');
-      if (status.size > MAX_BYTES) throw new Error(`it has ${status.size} bytes, more than ${MAX_BYTES}`);
-      return readFileSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (cause) {
-    throw new AttestreamError('USAGE', `${what} cannot be read: ${(cause as Error).message}`, { path }, { cause });
-  }
-};
 
 const requirements = (text: string): readonly Requirement[] =>
   text

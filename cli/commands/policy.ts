@@ -8,6 +8,8 @@ import { Findings } from '../exit.js';
 import { openLog } from '../open-log.js';
 import { outputOf } from '../output.js';
 import { readPrivateKey } from '../pinned-keys.js';
+import { registerExportKeylime, registerImportKeylime } from '../policy-keylime.js';
+import { registerShow } from '../policy-show.js';
 import { isOfHosts, readAnyPolicy } from '../read-policy.js';
 
 interface AssignOptions {
@@ -81,4 +83,8 @@ export const register = (program: Command): void => {
         await log.close();
       }
     });
+
+  registerShow(policy);
+  registerImportKeylime(policy);
+  registerExportKeylime(policy);
 };

@@ -64,7 +64,7 @@ test('what README and pages show are commands that exist, with options that they
   expect(shown.length).toBeGreaterThan(20);
   for (const line of shown) {
     const words = line.split(' ');
-    const name = [words.slice(0, 2).join(' '), words[0]!].find((candidate) => names.has(candidate));
+    const name = [3, 2, 1].map((n) => words.slice(0, n).join(' ')).find((candidate) => names.has(candidate));
     expect({ line, name }).toEqual({ line, name: expect.any(String) });
     const command = commands.find(([known]) => known === name)![1];
     const known = [...command.options, ...program.options].flatMap(({ long, short }) => [long, short]);

@@ -32,24 +32,24 @@ test('takes time that grows with the lengths, whatever the expression', () => {
 });
 
 test.each([
-  ['/a(?=b)', 'looks around'],
-  ['(?i)/A', 'sets flags'],
-  ['(?P<x>a)', 'has a name'],
-  ['(a)\\1', 'a reference'],
-  ['a\\b', '\\b is not taken'],
-  ['a++', 'possessive'],
-  ['a**', 'a repetition of a repetition'],
-  ['*a', 'a repetition of nothing'],
-  ['a)', 'closes nothing, at character 2'],
-  ['(a', 'does not close'],
-  ['[a', 'does not close'],
-  ['[z-a]', 'a range'],
-  ['a{2,1}', 'a count'],
-  ['a\\', 'a backslash at the end'],
-  ['(a{1000}){1000}', 'it repeats too much'],
-  ['('.repeat(40) + ')'.repeat(40), 'more than 32 groups'],
-  ['a'.repeat(2049), 'longer than 2048'],
-])('%s is refused', (regex, why) => {
+  ['looks around', '/a(?=b)'],
+  ['sets flags', '(?i)/A'],
+  ['has a name', '(?P<x>a)'],
+  ['a reference', '(a)\\1'],
+  ['\\b is not taken', 'a\\b'],
+  ['possessive', 'a++'],
+  ['a repetition of a repetition', 'a**'],
+  ['a repetition of nothing', '*a'],
+  ['closes nothing, at character 2', 'a)'],
+  ['does not close', '(a'],
+  ['does not close', '[a'],
+  ['a range', '[z-a]'],
+  ['a count', 'a{2,1}'],
+  ['a backslash at the end', 'a\\'],
+  ['it repeats too much', '(a{1000}){1000}'],
+  ['more than 32 groups', '('.repeat(40) + ')'.repeat(40)],
+  ['longer than 2048', 'a'.repeat(2049)],
+])('refused: %s', (why, regex) => {
   expect(refusal(regex)).toContain(why);
 });
 
