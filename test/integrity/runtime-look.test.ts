@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { sourceOfBuffer } from '../../producers/memory/elf/byte-source.js';
 import { parseElf } from '../../producers/memory/elf/elf.js';
-import { runtimeOf } from '../../producers/memory/locate/runtime.js';
+import { mayHoldRuntime, runtimeOf } from '../../producers/memory/locate/runtime.js';
 import { noCompiler, pause, start } from '../support/device.js';
 import { cli } from '../support/run-cli.js';
+import { temporaryFolder } from '../support/tmp.js';
 
+const folder = temporaryFolder('runtime');
 const suite = noCompiler === '' ? describe : describe.skip;
 
 const output = (program: string, ...args: string[]): string => {
@@ -82,5 +85,20 @@ suite(`the runtime of a program ${noCompiler}`, () => {
     const library = output('sh', '-c', 'ls /usr/lib/jvm/*/lib/server/libjvm.so | head -1');
     if (library === '') return;
     expect(runtimeOf(parseElf(sourceOfBuffer(readFileSync(library))), library)).toBe('java');
+  });
+
+  test('Perl, a program of every Debian, and others are told by what they export', () => {
+    const perl = '/usr/bin/perl';
+    if (existsSync(perl)) expect(runtimeOf(parseElf(sourceOfBuffer(readFileSync(perl))), perl)).toBe('perl');
+    const exported = (name: string, code: string): string | null => {
+      const path = join(folder, name);
+      writeFileSync(`${path}.c`, code);
+      execFileSync('gcc', ['-shared', '-fPIC', '-o', path, `${path}.c`]);
+      expect(mayHoldRuntime(path)).toBe(true);
+      return runtimeOf(parseElf(sourceOfBuffer(readFileSync(path))), path);
+    };
+    expect(exported('libruby-3.1.so.3.1', 'const char ruby_version[] = "3.1.2";')).toBe('ruby 3.1');
+    expect(exported('libperl.so.5.36', 'int Perl_runops_standard(void) { return 0; }')).toBe('perl 5.36');
+    expect(exported('libphp8.2.so', 'void (*zend_execute_ex)(void *);')).toBe('php 8.2');
   });
 });

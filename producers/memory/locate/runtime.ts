@@ -42,11 +42,31 @@ const goVersion = (elf: Elf): string | null => {
 
 const named = (runtime: string, version: string): string => (version === '' ? runtime : `${runtime} ${version}`);
 
+/** `3.1.2` of `ruby_version`, cut to release; '' where it is not told. */
+const rubyVersion = (elf: Elf): string => {
+  const at = symbolValue(dynamicEntries(elf), 'ruby_version');
+  return at === null ? '' : (/^\d+\.\d+/.exec(bytesAt(elf, at, 16).toString('latin1'))?.[0] ?? '');
+};
+
+/** By what each of them exports for its extensions. */
+const INTERPRETERS: readonly (readonly [
+  symbol: string,
+  runtime: string,
+  version: (elf: Elf, path: string) => string,
+])[] = [
+  ['ruby_version', 'ruby', rubyVersion],
+  ['Perl_runops_standard', 'perl', (_, path) => /perl\D*(\d\.\d{1,2})[^/]*$/.exec(path)?.[1] ?? ''],
+  ['zend_execute_ex', 'php', (_, path) => /php(\d\.\d{1,2})[^/]*$/.exec(path)?.[1] ?? ''],
+  ['enif_make_atom', 'erlang', () => ''],
+];
+
 /** What a mapped file brings along to run programs that are not native, with its release where it tells; null if nothing. */
 export const runtimeOf = (elf: Elf, path: string): string | null => {
   if (has(elf, '.PyRuntime') || exports(elf, '_PyRuntime')) return named('python', pythonVersion(elf, path));
   if (exports(elf, 'gHotSpotVMStructs')) return 'java';
   if (exports(elf, 'node_module_register') || exports(elf, 'node_api_create_syntax_error')) return 'node';
+  for (const [symbol, runtime, version] of INTERPRETERS)
+    if (exports(elf, symbol)) return named(runtime, version(elf, path));
   const go = goVersion(elf);
   return go === null ? null : named('go', go);
 };
@@ -58,4 +78,5 @@ export const runtimeOf = (elf: Elf, path: string): string | null => {
 export const onThreads = (runtime: string): boolean => !/^go\b/.test(runtime);
 
 /** Libraries that hold a runtime, by the name of their file: opening every other one to see would cost more than it tells. */
-export const mayHoldRuntime = (path: string): boolean => /\/lib(?:python\d|jvm\.so|node\.so)[^/]*$/.test(path);
+export const mayHoldRuntime = (path: string): boolean =>
+  /\/lib(?:python\d|jvm\.so|node\.so|ruby-|perl\.so|php\d?\.)[^/]*$/.test(path);
