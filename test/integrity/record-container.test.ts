@@ -23,10 +23,10 @@ const folder = temporaryFolder('record-container');
 const MAIN = `#include <sys/wait.h>
 #include <unistd.h>
 void supervise(int round) { usleep(500000); (void)round; }
-void prepare(int id) { usleep(200000); (void)id; }
+void prepare(int id) { usleep(400000); (void)id; }
 int main(void) { for (int i = 0;; i++) { if (fork() == 0) { prepare(i); execl("/helper", "helper", (char *)0); _exit(1); } supervise(i); while (waitpid(-1, 0, WNOHANG) > 0) ; } }`;
 const HELPER = `#include <unistd.h>
-void help(int times) { usleep(200000); (void)times; } int main(void) { help(3); return 0; }`;
+void help(int times) { usleep(500000); (void)times; } int main(void) { help(3); return 0; }`;
 
 type Told = { readonly name: RecordName; readonly value: ProcessEvent & Look & StreamOpened };
 
@@ -78,7 +78,7 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
       image: 'supervisor:1',
       policy,
       log,
-      for: 2_500_000,
+      for: 4_000_000,
       budget: 200,
     });
     expect(recorded.processes).toBeGreaterThanOrEqual(4);

@@ -399,6 +399,11 @@ export class Target {
           frames,
         };
       });
+      for (const tid of stopped.missed) {
+        const files = this.#threads.get(tid) ?? this.#tryAdopt(tid);
+        const counters = files?.count() ?? { runTime: 0, slices: -1 };
+        threads.push({ ...this.#tell(tid, files, files === null ? 'gone' : 'running'), at, ...counters });
+      }
       this.#listed = 0;
       const took = process.hrtime(began);
       return {

@@ -67,11 +67,14 @@ export class StoppedProcess {
   readonly #tasks: string;
   readonly #signals = new Map<number, number>();
   readonly threads: readonly StoppedThread[];
+  /** Those that did not stop in time, or were too many. */
+  readonly missed: readonly number[];
 
   /** `tasks`: the folder of its threads. Throws PROCESS_DENIED, PROCESS_GONE or PROCESS_UNSUPPORTED. */
   constructor(pid: number, tasks: string) {
     const { ptrace } = calls();
     this.#tasks = tasks;
+    releaseHeld();
     try {
       // Threads may be made while others are being stopped: until a round finds no new one.
       for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -82,7 +85,8 @@ export class StoppedProcess {
         for (const tid of fresh) {
           if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
             const code = koffi.errno();
-            if (code === EPERM || code === EACCES)
+            const state = readStat(`${tasks}/${tid}`)?.state;
+            if ((code === EPERM || code === EACCES) && state !== undefined && state !== 'Z' && state !== 'X')
               throw new AttestreamError(
                 'PROCESS_DENIED',
                 `process ${pid} may not be stopped: another debugger holds it, or CAP_SYS_PTRACE is missing`,
@@ -95,6 +99,10 @@ export class StoppedProcess {
         this.#await(fresh.filter((tid) => this.#signals.has(tid)));
       }
       this.threads = [...this.#signals.keys()].map(readRegisters).filter((thread) => thread !== null);
+      const stopped = new Set(this.threads.map(({ tid }) => tid));
+      this.missed = readdirSync(tasks)
+        .map(Number)
+        .filter((tid) => !stopped.has(tid));
       if (this.threads.length === 0) throw new AttestreamError('PROCESS_GONE', `there is no process ${pid}`);
     } catch (error) {
       this.resume();
@@ -124,11 +132,42 @@ export class StoppedProcess {
 
   /** Lets every thread go on. */
   resume(): void {
-    const { ptrace } = calls();
-    for (const [tid, signal] of this.#signals) ptrace(PTRACE_DETACH, tid, 0, signal);
+    for (const [tid, signal] of this.#signals) held.set(tid, signal);
     this.#signals.clear();
+    const end = performance.now() + PATIENCE_MS;
+    for (releaseHeld(); held.size > 0 && performance.now() < end; releaseHeld()) Atomics.wait(pause, 0, 0, 0.2);
+    if (held.size > 0) releaseLater();
   }
 }
+
+/** Threads that are to go on, with the signal that each is still to get. Only the thread that seized them can let them go. */
+const held = new Map<number, number>();
+
+const releaseHeld = (): void => {
+  for (const [tid, signal] of held) if (release(tid, signal)) held.delete(tid);
+};
+
+/** A thread that had no turn on a CPU has not stopped yet: let go now it would stop for good. */
+const release = (tid: number, signal: number): boolean => {
+  const { ptrace, waitpid } = calls();
+  if (ptrace(PTRACE_DETACH, tid, 0, signal) >= 0) return true;
+  const status = Buffer.alloc(4);
+  const waited = waitpid(tid, status, WALL_NOHANG);
+  if (waited < 0) return true; // gone, or no longer held
+  if (waited === 0) return false;
+  const value = status.readInt32LE(0);
+  if ((value & 0xff) !== 0x7f) return true; // ended
+  return ptrace(PTRACE_DETACH, tid, 0, value >> 16 === 0 ? (value >> 8) & 0xff : signal) >= 0;
+};
+
+const RELEASE_AGAIN_MS = 20;
+
+const releaseLater = (): void => {
+  setTimeout(() => {
+    releaseHeld();
+    if (held.size > 0) releaseLater();
+  }, RELEASE_AGAIN_MS).unref();
+};
 
 const readRegisters = (tid: number): StoppedThread | null => {
   const bytes = Buffer.alloc(27 * 8);
