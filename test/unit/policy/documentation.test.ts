@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { FUNCTIONS, METHODS, REFUSED } from '../../../schemas/policy/cel/functions.js';
 import { checkPolicy } from '../../../schemas/policy/check.js';
+import { isHostPolicy } from '../../../schemas/policy/host/is-host-policy.js';
+import { parseHostPolicy } from '../../../schemas/policy/host/parse.js';
 import { MACHINE_KEYS, TRANSITION_KEYS } from '../../../schemas/policy/machine-reasons.js';
 import { DEFAULTS, POLICY_KEYS, parsePolicy } from '../../../schemas/policy/parse.js';
 
@@ -26,7 +28,8 @@ test('the page speaks of every word of machines and expressions', () => {
 
 test('its examples are valid', () => {
   const examples = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!);
-  expect(examples).toHaveLength(2);
-  for (const text of examples) parsePolicy(text, 'docs/policy.md');
+  expect(examples.map((text) => isHostPolicy(text, 'docs/policy.md'))).toEqual([false, false, true]);
+  for (const text of examples.slice(0, 2)) parsePolicy(text, 'docs/policy.md');
+  parseHostPolicy(examples[2]!, 'docs/policy.md');
   expect(checkPolicy(parsePolicy(examples[0]!, 'docs/policy.md'))).toEqual([]);
 });
