@@ -40,7 +40,7 @@ const budget = {
 console.error(`seed ${budget.seed}`);
 const results = await fuzzAll(
   positionals.length > 0 ? positionals : known,
-  budget,
+  () => budget,
   availableParallelism(),
   (result) => {
     const { name, inputs, refused, cpuSeconds, problem } = result;

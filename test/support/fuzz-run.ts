@@ -116,7 +116,7 @@ export const fuzzTarget = async (
 /** Fuzzes several targets, so many at once; results in the order of the names. */
 export const fuzzAll = async (
   names: readonly string[],
-  budget: FuzzBudget,
+  budgetOf: (name: string) => FuzzBudget,
   atOnce: number,
   onResult: (result: FuzzResult) => void = () => {},
 ): Promise<FuzzResult[]> => {
@@ -124,7 +124,7 @@ export const fuzzAll = async (
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let i = next++; i < names.length; i = next++) {
-      results[i] = await fuzzTarget(names[i]!, budget);
+      results[i] = await fuzzTarget(names[i]!, budgetOf(names[i]!));
       onResult(results[i]!);
     }
   };
