@@ -10,6 +10,8 @@ const MAX_FRAMES = 1024;
 const MAX_SWITCHES = 4;
 /** Steps of all trials of one stack together: some 20 ms. */
 const MAX_TRIAL_STEPS = 30_000;
+/** Searches of one stack: each reads all of it. */
+const MAX_SEARCHES = 8;
 /** Frames that nothing decisive told, at most: a stack of garbage is not worth more. */
 const MAX_SCANNED = 64;
 
@@ -32,6 +34,7 @@ const after = (step: Step, foundBy: FoundBy): Position => ({
 class Walk {
   #switches = 0;
   #trialSteps = 0;
+  #searches = 0;
   readonly #image: CodeImage;
   readonly #stack: StackMemory;
   /** False within the trial of a search: there are no searches in searches. */
@@ -47,10 +50,12 @@ class Walk {
   step(at: Position, code: CodeAt | null): Outcome {
     if (code === null) return null;
     let outcome = decisiveStep(this.#image, this.#stack, at, code);
-    if (this.#search && !isStep(outcome)) {
-      if (outcome === null || outcome === 'open')
-        outcome = rooted(code) ? null : callSiteStep(this.#image, this.#stack, at, code, this.#trial);
-      else if (typeof outcome === 'object')
+    if (this.#search && !isStep(outcome) && this.#searches < MAX_SEARCHES) {
+      if (outcome === null || outcome === 'open') {
+        if (rooted(code)) return null;
+        this.#searches++;
+        outcome = callSiteStep(this.#image, this.#stack, at, code, this.#trial);
+      } else if (typeof outcome === 'object')
         outcome = linkStep(this.#image, code, outcome.link, outcome.slots, this.#trial);
       // A search that was cut short has found nothing: another candidate might have done as well.
       if (this.#trialSteps > MAX_TRIAL_STEPS) return null;
