@@ -131,7 +131,7 @@ const signersOf = (keys: readonly VerificationKey[], remarks: Remarks): readonly
     const other = own.includes(stated) ? undefined : stated;
     const known = signers.find((signer) => signer.key === key && (other === undefined || signer.id === undefined));
     if (known === undefined)
-      signers.push({ name: `keylime ${stated}`, key, ...(other === undefined ? {} : { id: other }) });
+      signers.push({ name: `keylime ${own[0]!}`, key, ...(other === undefined ? {} : { id: other }) });
     else if (other !== undefined) known.id = other;
   }
   return signers;
