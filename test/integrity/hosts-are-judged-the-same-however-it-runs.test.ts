@@ -5,11 +5,10 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { recordsOf } from '../../infra/log/records.js';
 import { openTrace } from '../../infra/log/trace/trace-log.js';
 import { runStartupProcessor } from '../../processors/run/startup-processor.js';
-import { encodeRecord } from '../../schemas/codec.js';
 import { isSigned, pinnedKeys } from '../../schemas/signed.js';
-import { partitionOf } from '../../schemas/topics.js';
 import { type CommandRan, digestsOf, succeed } from '../support/cli-run.js';
 import { distProbe } from '../support/dist.js';
+import { writeHostsTrace } from '../support/hosts-trace.js';
 import { imaRecord, sha256 } from '../support/measured-files.js';
 import { MeasuredHost, type Placed, policyText, VERIFIER } from '../support/measured-host.js';
 import { realPart } from '../support/real-part.js';
@@ -44,43 +43,7 @@ const lives = (): Placed[][] => {
   return said;
 };
 
-/** Writes lives into a trace, each host's in its partition. All hosts of it have the same ticks. */
-const writeTrace = async (path: string, partitions: number): Promise<void> => {
-  const log = await openTrace(path);
-  await log.createTopic('measurements', partitions);
-  await log.createTopic('policies', 1);
-  const hosts = lives();
-  const beats = hosts.map((records) => {
-    const parts: Placed[][] = [[]];
-    for (const record of records) {
-      if (record.name === 'Tick') parts.push([]);
-      parts.at(-1)!.push(record);
-    }
-    return parts;
-  });
-  const most = Math.max(...beats.map(({ length }) => length));
-  for (let beat = 0; beat < most; beat++) {
-    const tick = beats.map((parts) => parts[beat]?.[0]).find((record) => record?.name === 'Tick');
-    const wide = [
-      ...(tick === undefined ? [] : [tick]),
-      ...beats.flatMap((parts) => parts[beat] ?? []).filter(({ name }) => name === 'Approval'),
-    ];
-    for (let partition = 0; partition < partitions; partition++) {
-      const own = beats
-        .flatMap((parts) => parts[beat] ?? [])
-        .filter(
-          ({ name, host }) => name !== 'Tick' && name !== 'Approval' && partitionOf(host, partitions) === partition,
-        );
-      const entries = [...wide, ...own].map(({ host, name, record }) => ({
-        key: host === '' ? null : Buffer.from(host),
-        schema: log.schemas.current(name),
-        value: encodeRecord(name, record),
-      }));
-      if (entries.length > 0) await log.append({ topic: 'measurements', partition }, entries);
-    }
-  }
-  await log.close();
-};
+const writeTrace = (path: string, partitions: number): Promise<void> => writeHostsTrace(path, partitions, lives());
 
 const replay = (trace: string): readonly string[] => [
   'replay',
