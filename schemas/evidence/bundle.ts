@@ -1,5 +1,5 @@
 import { AttestreamError } from '../errors.js';
-import { parseKeylimeQuote, type QuoteFiles } from '../tpm/quote-files.js';
+import { parseKeylimeQuote } from '../tpm/quote-files.js';
 import { unwrapSized } from '../tpm/reader.js';
 import type { PcrSelection } from '../tpm/selection.js';
 
@@ -98,14 +98,14 @@ export const parseBundle = (text: string, file: string): Bundle => {
   const read = new Members(file);
   const json = read.object(jsonOf(text, read), '(document)');
   if (json['quote'] === undefined) read.fail('quote', 'is missing: evidence is a quote and what explains it');
-  const keylime = typeof json['quote'] === 'string' ? parseKeylimeQuote(json['quote']) : null;
+  const keylime = keylimeQuoteOf(json['quote'], read);
   const enrolled = read.optional(json, 'enrolled', '');
   return {
     enrolled: enrolled === null ? null : enrolledKeys(enrolled, read, 'enrolled.'),
     aik1: keyOf(json, 'aik1Public', read),
     aik2: keyOf(json, 'aik2Public', read),
     certify: json['certify'] == null ? null : blobOf(read.object(json['certify'], 'certify'), 'certify.', read),
-    quote: keylime === null ? quoteOf(read.object(json['quote'], 'quote'), read) : quoteOfKeylime(keylime),
+    quote: keylime === null ? quoteOf(read.object(json['quote'], 'quote'), read) : keylime.quote,
     pcrs: keylime === null ? pcrsOf(json['pcrs'], read) : { file: keylime.pcrs },
     logs: logsOf(json['logs'], read),
     previous: previousOf(read.optional(json, 'previous', ''), read),
@@ -151,27 +151,33 @@ const blobOf = (json: Json, place: string, read: Members): SignedBlob => ({
   qualifyingData: json['qualifyingData'] == null ? null : read.hex(json['qualifyingData'], `${place}qualifyingData`),
 });
 
-const quoteOf = (json: Json, read: Members): Bundle['quote'] => {
+const selectionOf = (json: Json, read: Members): PcrSelection | null => {
   const selection = read.optional(json, 'selection', 'quote.');
-  return {
-    ...blobOf(json, 'quote.', read),
-    selection:
-      selection === null
-        ? null
-        : Object.entries(selection).map(([hash, pcrs]) => {
-            const place = `quote.selection.${hash}`;
-            if (!Array.isArray(pcrs) || pcrs.length > 24) return read.fail(place, 'not a list of registers');
-            return { hash, pcrs: pcrs.map((pcr, i) => read.count(pcr, `${place}[${i}]`)).sort((a, b) => a - b) };
-          }),
-  };
+  if (selection === null) return null;
+  return Object.entries(selection).map(([hash, pcrs]) => {
+    const place = `quote.selection.${hash}`;
+    if (!Array.isArray(pcrs) || pcrs.length > 24) return read.fail(place, 'not a list of registers');
+    return { hash, pcrs: pcrs.map((pcr, i) => read.count(pcr, `${place}[${i}]`)).sort((a, b) => a - b) };
+  });
 };
 
-const quoteOfKeylime = ({ message, signature }: QuoteFiles): Bundle['quote'] => ({
-  attest: message,
-  signature,
-  qualifyingData: null,
-  selection: null,
+const quoteOf = (json: Json, read: Members): Bundle['quote'] => ({
+  ...blobOf(json, 'quote.', read),
+  selection: selectionOf(json, read),
 });
+
+/** A quote as Keylime's agents send it: the text alone, or `{keylime: TEXT}` with what it must answer and hold. */
+const keylimeQuoteOf = (
+  value: unknown,
+  read: Members,
+): { readonly quote: Bundle['quote']; readonly pcrs: Buffer } | null => {
+  const json: Json = typeof value === 'string' ? { keylime: value } : read.object(value, 'quote');
+  if (json['keylime'] == null) return null;
+  const { message, signature, pcrs } = parseKeylimeQuote(read.text(json['keylime'], 'quote.keylime'));
+  const qualifyingData =
+    json['qualifyingData'] == null ? null : read.hex(json['qualifyingData'], 'quote.qualifyingData');
+  return { quote: { attest: message, signature, qualifyingData, selection: selectionOf(json, read) }, pcrs };
+};
 
 const pcrsOf = (value: unknown, read: Members): Bundle['pcrs'] => {
   if (value === undefined || value === null) return null;

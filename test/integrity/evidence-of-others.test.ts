@@ -27,6 +27,13 @@ const verify = async (bundle: object, ...options: string[]): Promise<Answer> => 
   return JSON.parse(stdout) as Answer;
 };
 
+/** Register 10 after the list. */
+const sha256Value = (list: typeof LIST): Buffer =>
+  list.reduce<Buffer>(
+    (value, { data }) => sha256(Buffer.concat([value, sha256(data)])),
+    Buffer.from(new Uint8Array(32)),
+  );
+
 withSwtpm('evidence that tpm2-tools made', () => {
   let machine: TestTpm;
   let bundle: Record<string, unknown>;
@@ -84,6 +91,33 @@ withSwtpm('evidence that tpm2-tools made', () => {
     expect(answer).toMatchObject({ result: 'none', anchored: false });
     expect(answer.passed).toEqual(expect.arrayContaining(['quote.signature', 'quote.nonce', 'pcr.digest']));
     expect(answer.notChecked).toEqual(expect.arrayContaining(['identity', 'qn', 'certify', 'aik2.attributes']));
+  });
+
+  test('is verified as the text that an agent of Keylime sends', async () => {
+    const text = `r${['quote.msg', 'quote.sig', 'quote.pcrs'].map(file).join(':')}`;
+    const { aik1Public, aik2Public, certify, enrolled, logs } = bundle;
+    const keys = { aik1Public, aik2Public, certify, enrolled, logs };
+    const quote = { keylime: text, qualifyingData: NONCE, selection: { sha256: [0, 10, 12] } };
+    const answer = await verify({ ...keys, quote }, '--self-contained');
+    expect(answer).toMatchObject({ result: 'affirming', reasons: [] });
+    expect(answer.passed).toEqual(
+      expect.arrayContaining(['quote.nonce', 'quote.selection', 'pcr.digest', 'ima.prefix']),
+    );
+
+    const alone = { aik2Public: readFileSync(join(machine.folder, 'ak2.pub'), 'latin1'), logs };
+    const bare = await verify({ ...alone, quote: text });
+    expect(bare).toMatchObject({ result: 'none', anchored: false });
+    expect(bare.passed).toEqual(expect.arrayContaining(['quote.signature', 'pcr.digest', 'ima.prefix']));
+    expect(bare.notChecked).toContain('quote.nonce');
+
+    const codes = async (change: object): Promise<string[]> =>
+      (await verify({ ...keys, quote: { ...quote, ...change } }, '--self-contained')).reasons.map(({ code }) => code);
+    expect(await codes({ qualifyingData: 'aa' })).toEqual(['quote.nonce']);
+    expect(await codes({ selection: { sha256: [0, 7, 10, 12] } })).toEqual(['quote.selection']);
+    const values = Buffer.from(file('quote.pcrs'), 'base64');
+    values[values.indexOf(sha256Value(LIST))]! ^= 1;
+    const other = `r${file('quote.msg')}:${file('quote.sig')}:${values.toString('base64')}`;
+    expect(await codes({ keylime: other })).toEqual(['pcr.digest']);
   });
 
   test('is not believed with the list of another machine, another nonce or another key', async () => {
