@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import { binaryList } from '../support/evidence-bundle.js';
+import { quoteReadByKeylime, withKeylime } from '../support/keylime.js';
 import { imaRecord, sha256 } from '../support/measured-files.js';
 import { cli } from '../support/run-cli.js';
 import { type TestTpm, testTpm, withSwtpm } from '../support/swtpm.js';
@@ -118,6 +119,19 @@ withSwtpm('evidence that tpm2-tools made', () => {
     values[values.indexOf(sha256Value(LIST))]! ^= 1;
     const other = `r${file('quote.msg')}:${file('quote.sig')}:${values.toString('base64')}`;
     expect(await codes({ keylime: other })).toEqual(['pcr.digest']);
+  });
+
+  withKeylime('and Keylime itself', () => {
+    test('takes that text, reads the same registers, and refuses what we refuse', () => {
+      const pem = readFileSync(join(machine.folder, 'ak2.pub'), 'latin1');
+      const text = `r${['quote.msg', 'quote.sig', 'quote.pcrs'].map(file).join(':')}`;
+      const read = (nonce: Buffer): Readonly<Record<string, string>> =>
+        quoteReadByKeylime(machine.folder, pem, nonce, text);
+      const registers = read(Buffer.from(NONCE, 'hex'));
+      expect(Object.keys(registers).sort()).toEqual(['0', '10', '12']);
+      expect(registers['10']).toContain(sha256Value(LIST).toString('hex'));
+      expect(() => read(Buffer.from('another'))).toThrow('nonce');
+    });
   });
 
   test('is not believed with the list of another machine, another nonce or another key', async () => {

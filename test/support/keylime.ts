@@ -47,5 +47,27 @@ export const appraisedByKeylime = (folder: string, list: readonly ImaRecord[], p
   writeFileSync(policyFile, policy);
   const { python, source, env } = peer;
   const args = [join(source, 'appraise.py'), listFile, policyFile];
-  return JSON.parse(execFileSync(python, args, { env, encoding: 'utf8', timeout: 120_000, stdio: 'pipe' })) as KeylimeAnswer;
+  return JSON.parse(
+    execFileSync(python, args, { env, encoding: 'utf8', timeout: 120_000, stdio: 'pipe' }),
+  ) as KeylimeAnswer;
+};
+
+/** Registers of a quote, in hex by number, as Keylime's verifier reads them. Throws with its own words if it refuses the quote. */
+export const quoteReadByKeylime = (
+  folder: string,
+  pem: string,
+  nonce: Buffer,
+  quote: string,
+): Readonly<Record<string, string>> => {
+  const peer = keylimePeer();
+  if ('missing' in peer) throw new Error(peer.missing);
+  const [key, text] = [join(folder, 'keylime.pem'), join(folder, 'keylime.quote')];
+  writeFileSync(key, pem);
+  writeFileSync(text, quote);
+  const { python, source, env } = peer;
+  const args = [join(source, 'quote.py'), key, nonce.toString('base64'), text];
+  return JSON.parse(execFileSync(python, args, { env, encoding: 'utf8', timeout: 60_000, stdio: 'pipe' })) as Record<
+    string,
+    string
+  >;
 };
