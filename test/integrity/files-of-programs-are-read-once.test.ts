@@ -1,6 +1,11 @@
-import { copyFileSync, readdirSync, renameSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { sourceOfBuffer } from '../../producers/memory/elf/byte-source.js';
+import { bytesAt } from '../../producers/memory/elf/elf.js';
+import { openEqualFile } from '../../producers/memory/locate/equal-files.js';
+import type { Module } from '../../producers/memory/locate/module.js';
 import { sharedModules } from '../../producers/memory/locate/shared-modules.js';
 import { openTarget, type Target } from '../../producers/memory/sample/look.js';
 import { buildDevice, noCompiler, pause, start } from '../support/device.js';
@@ -63,6 +68,7 @@ suite(`program files ${noCompiler}`, () => {
     const a = open();
     a.look();
     copyFileSync(program, join(folder, 'new'));
+    appendFileSync(join(folder, 'new'), 'other');
     renameSync(join(folder, 'new'), program);
     const b = open();
     b.look();
@@ -70,5 +76,83 @@ suite(`program files ${noCompiler}`, () => {
     expect(shared(a, b).some((path) => /libc\.so/.test(path))).toBe(true);
     a.close();
     b.close();
+  });
+
+  test('of equal bytes are one, whatever becomes of one of them, and others are not', () => {
+    const copy = (name: string): string => {
+      mkdirSync(join(folder, name), { recursive: true });
+      const path = join(folder, name, 'device');
+      copyFileSync(program, path);
+      return path;
+    };
+    // Containers see their files under one path.
+    const openIn = (root: string): Target => {
+      const { pid } = start('/bin/sh', [
+        '-c',
+        'exec unshare -m sh -c "mount --bind $1 $2 && exec $2/device --cycles 1000" sh "$@"',
+        'sh',
+        root,
+        join(folder, 'place'),
+      ]);
+      pause(300);
+      return openTarget(pid);
+    };
+    mkdirSync(join(folder, 'place'), { recursive: true });
+    const path = join(folder, 'place', 'device');
+    copy('first');
+    copy('second');
+    appendFileSync(copy('third'), 'more');
+    const [a, b] = [openIn(join(folder, 'first')), openIn(join(folder, 'second'))];
+    a.look();
+    b.look();
+    expect(shared(a, b)).toContain(path);
+    const c = openIn(join(folder, 'third'));
+    c.look();
+    expect(shared(a, c)).not.toContain(path);
+    a.close();
+    b.forget();
+    expect(b.look().threads[0]!.frames.map((frame) => frame.function)).toContain('main');
+    for (const target of [b, c]) target.close();
+    sharedModules.closeIdle();
+  });
+
+  test('of equal bytes are held as they were: a process that writes over its own file changes nothing for others', () => {
+    const bytes = readFileSync(program);
+    const search = { path: '/device', roots: [join(folder, 'nowhere'), ''], downloads: [] };
+    const a = openEqualFile('/device', sourceOfBuffer(bytes), search, () => {});
+    const size = a.symbols.length;
+    bytes.fill(0);
+    const b = openEqualFile('/device', sourceOfBuffer(readFileSync(program)), search, () => {});
+    expect(b).toBe(a);
+    expect(b.symbols.named('main')).not.toBeNull();
+    expect(b.symbols.length).toBe(size);
+    expect(bytesAt(b.elf, b.symbols.named('main')!.start, 4)).not.toEqual(Buffer.alloc(4));
+    a.close();
+    expect(openEqualFile('/device', sourceOfBuffer(readFileSync(program)), search, () => {})).toBe(a);
+  });
+
+  test('of equal bytes are not one where a process has debug information of its own', () => {
+    const root = join(folder, 'root');
+    const stripped = join(folder, 'stripped');
+    mkdirSync(join(root, '.debug'), { recursive: true });
+    execFileSync('objcopy', ['--only-keep-debug', program, join(root, '.debug', 'device.debug')]);
+    execFileSync('objcopy', [
+      '--strip-all',
+      `--add-gnu-debuglink=${join(root, '.debug', 'device.debug')}`,
+      program,
+      stripped,
+    ]);
+    const open = (roots: readonly string[]): Module =>
+      openEqualFile(
+        '/device',
+        sourceOfBuffer(readFileSync(stripped)),
+        { path: '/device', roots, downloads: [] },
+        () => {},
+      );
+    const [plain, told, other] = [open([folder]), open([root]), open([folder])];
+    expect(other).toBe(plain);
+    expect(told).not.toBe(plain);
+    expect([plain.info === null, told.info === null]).toEqual([true, false]);
+    for (const module of [plain, told, other]) module.close();
   });
 });

@@ -30,7 +30,8 @@ export interface Module {
   ready(): Promise<void> | null;
   /** What `debug()` holds, read as far as it is asked for; null without debug information. */
   readonly info: DebugInfo | null;
-  close(): void;
+  /** To be called once by each that was given the module. */
+  close: () => void;
 }
 
 /** Code at a run-time address. */

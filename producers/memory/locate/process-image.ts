@@ -1,4 +1,5 @@
 import { sourceOfBuffer } from '../elf/byte-source.js';
+import { openEqualFile } from './equal-files.js';
 import type { ImageSource } from './image-source.js';
 import { loadBias } from './load-bias.js';
 import { type Module, openModule, type Place } from './module.js';
@@ -10,10 +11,16 @@ import { sharedModules } from './shared-modules.js';
 const VDSO = '[vdso]';
 const MAX_VDSO = 64 * 1024;
 
+interface Opened {
+  readonly module: Module;
+  /** '' if it is this image's alone. */
+  readonly identity: string;
+}
+
 /** The code that a process has mapped, opened as it is met and kept by device and inode. */
 export class ProcessImage {
   readonly #source: ImageSource;
-  readonly #modules = new Map<string, Module | null>();
+  readonly #modules = new Map<string, Opened | null>();
   readonly #places = new Map<Mapping, { module: Module; bias: number } | null>();
   #mappings: readonly Mapping[] = [];
   #runtime: string | null = null;
@@ -83,7 +90,9 @@ export class ProcessImage {
    * waits for it.
    */
   ready(): Promise<void> | null {
-    const waiting = [...this.#modules.values()].map((module) => module?.ready() ?? null).filter((one) => one !== null);
+    const waiting = [...this.#modules.values()]
+      .map((opened) => opened?.module.ready() ?? null)
+      .filter((one) => one !== null);
     return waiting.length === 0 ? null : Promise.all(waiting).then(() => {});
   }
 
@@ -97,19 +106,19 @@ export class ProcessImage {
   #open(mapping: Mapping): Module | null {
     const key = mapping.path === VDSO ? VDSO : `${mapping.device} ${mapping.inode}`;
     const known = this.#modules.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known?.module ?? null;
     const opened = mapping.path === VDSO ? this.#openVdso(mapping) : this.#openFile(mapping);
     this.#modules.set(key, opened);
-    return opened;
+    return opened?.module ?? null;
   }
 
-  #openFile(mapping: Mapping): Module | null {
+  #openFile(mapping: Mapping): Opened | null {
     for (const file of this.#source.files(mapping)) {
       const { identity = '', source, close } = file;
       if (identity !== '' && sharedModules.has(identity)) close();
       try {
-        const open = (): Module => openModule(mapping.path, source, this.#source.debugSearch(mapping), close);
-        return identity === '' ? open() : sharedModules.open(identity, open);
+        const open = (): Module => openEqualFile(mapping.path, source, this.#source.debugSearch(mapping), close);
+        return { module: identity === '' ? open() : sharedModules.open(identity, open), identity };
       } catch {
         close();
         // A mapped file need not be an ELF file, and a damaged one tells nothing: its code has no names then.
@@ -119,17 +128,18 @@ export class ProcessImage {
     return null;
   }
 
-  #openVdso(mapping: Mapping): Module | null {
+  #openVdso(mapping: Mapping): Opened | null {
     const bytes = this.#source.memory(mapping.start, Math.min(mapping.end - mapping.start, MAX_VDSO));
     try {
-      return openModule(VDSO, sourceOfBuffer(bytes), null);
+      return { module: openModule(VDSO, sourceOfBuffer(bytes), null), identity: '' };
     } catch {
       return null;
     }
   }
 
   close(): void {
-    for (const module of this.#modules.values()) if (module !== null) sharedModules.close(module);
+    for (const opened of this.#modules.values())
+      if (opened !== null) sharedModules.close(opened.identity, opened.module);
     this.#modules.clear();
     this.#places.clear();
     this.#source.close();

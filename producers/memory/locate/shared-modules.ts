@@ -13,11 +13,10 @@ interface Shared {
 
 /**
  * Program files that several processes have mapped are read once. The identity must be one that nobody but the kernel gives: by
- * build id or content, a process could pass a file of its own making off as another's.
+ * build id a process could pass a file of its own making off as another's. One module may have several identities.
  */
 class SharedModules {
   readonly #shared = new Map<string, Shared>();
-  readonly #identities = new WeakMap<Module, string>();
   #timer: NodeJS.Timeout | undefined;
 
   /** The known module of that file, or what `open` gives; each to be given back by `close`. Throws what `open` throws. */
@@ -29,7 +28,6 @@ class SharedModules {
     }
     const module = open();
     this.#shared.set(identity, { module, users: 1, idleSince: 0 });
-    this.#identities.set(module, identity);
     return module;
   }
 
@@ -37,11 +35,10 @@ class SharedModules {
     return this.#shared.has(identity);
   }
 
-  /** Gives back a module; one that is not shared is closed at once. */
-  close(module: Module): void {
-    const identity = this.#identities.get(module);
-    const known = identity === undefined ? undefined : this.#shared.get(identity);
-    if (identity === undefined || known?.module !== module) {
+  /** Gives back a module that was opened as `identity`; one that is not shared is closed at once. */
+  close(identity: string, module: Module): void {
+    const known = this.#shared.get(identity);
+    if (known?.module !== module) {
       module.close();
       return;
     }
