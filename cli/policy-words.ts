@@ -59,15 +59,16 @@ const hostInWords = (host: Host): readonly (readonly [of: string, what: string])
   ['binding list', `in register ${host.bindingPcr}`],
 ];
 
+/** A hashed parameter has no other type for whoever judges it. */
+const releasedInWords = ({ type, release }: Process['functions'][number]['parameters'][number]): string =>
+  release === 'none' ? `${type}, stays on the host` : release === 'hash' ? 'hash' : `${type} ${release}`;
+
 const processInWords = (process: Process): readonly (readonly [of: string, what: string])[] => [
   ['program', process.binary === 'any' ? 'any' : process.binary],
   ...(process.image === null ? [] : [['image', process.image] as const]),
   ...process.functions.map(
     ({ name, parameters }) =>
-      [
-        'function',
-        `${name}(${parameters.map((one) => `${one.name}: ${one.type}${one.release === 'none' ? '' : ` ${one.release}`}`).join(', ')})`,
-      ] as const,
+      ['function', `${name}(${parameters.map((one) => `${one.name}: ${releasedInWords(one)}`).join(', ')})`] as const,
   ),
   ['initial state', process.initial ?? 'all regions at once'],
   ...process.states.map(
