@@ -150,8 +150,14 @@ withSwtpm('a TPM through its life', () => {
     ]);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     try {
+      // A socket has its name before anybody listens on it.
       while (!existsSync(ctrl)) await new Promise((resolve) => setTimeout(resolve, 5));
-      const unix = tpmOver(await openTransport(`unix:${data}`, { timeoutMs: 10_000 }));
+      const open = async (tries: number): ReturnType<typeof openTransport> =>
+        openTransport(`unix:${data}`, { timeoutMs: 10_000 }).catch((error: unknown) => {
+          if (tries === 0) throw error;
+          return new Promise((resolve) => setTimeout(resolve, 20)).then(() => open(tries - 1));
+        });
+      const unix = tpmOver(await open(200));
       await startup(unix);
       const before = await attested(unix);
       await expect(pcrReset(unix, 20)).rejects.toMatchObject({ message: expect.stringContaining('TPM_RC_LOCALITY') });
