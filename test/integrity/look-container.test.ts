@@ -249,7 +249,7 @@ realPart('docker', () => dockerProbe() ?? compilers())('looks into containers', 
     while (processesIn(id).length < 2) await delay(5);
     const began = performance.now();
     expect((await lookAt(processesIn(id)[1]!.pid)).outcome).toBe('sampled');
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(performance.now() - began).toBeLessThan(20_000);
   });
 
   test('containers that start and end during looks neither stop nor falsify them', async () => {

@@ -192,6 +192,6 @@ describe('paths that somebody else chose', () => {
     const began = performance.now();
     for (const path of [fifo, '/dev/zero', '/dev/tty', folder, '/nonexistent'])
       expect(openRegularFile(path)).toBeNull();
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });

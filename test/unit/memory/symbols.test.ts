@@ -118,7 +118,7 @@ suite(`symbols ${noCompiler}`, () => {
       const start = table.covering(elf.loads.find((load) => load.executable)!.vaddr)!;
       expect(start.names).toHaveLength(1);
       expect(table.named(start.names[0]!)?.start).toBe(start.start);
-      expect(performance.now() - began).toBeLessThan(1000);
+      expect(performance.now() - began).toBeLessThan(10_000);
       expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_000_000);
     }
   });
