@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { AttestreamError } from '../schemas/errors.js';
-import { MAX_POLICY_BYTES } from '../schemas/policy/document.js';
+import { MAX_REFERENCE_BYTES } from '../schemas/policy/document.js';
 import type { HostPolicy } from '../schemas/policy/host/host-policy.js';
 import { isHostPolicy } from '../schemas/policy/host/is-host-policy.js';
 import { parseHostPolicy } from '../schemas/policy/host/parse.js';
@@ -17,7 +17,8 @@ export interface PolicyFile {
 const readText = (file: string): string => {
   try {
     const { size } = statSync(file);
-    if (size > MAX_POLICY_BYTES) throw new Error(`${size} bytes are more than a policy may have (${MAX_POLICY_BYTES})`);
+    if (size > MAX_REFERENCE_BYTES)
+      throw new Error(`${size} bytes are more than a policy may have (${MAX_REFERENCE_BYTES})`);
     return readFileSync(file, 'utf8');
   } catch (cause) {
     throw new AttestreamError(

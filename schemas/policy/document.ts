@@ -1,11 +1,16 @@
 import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { AttestreamError } from '../errors.js';
+import { jsonFault } from './json-keys.js';
 import type { Path, Problems } from './problems.js';
 
 /** A policy is written by people; beyond this it is an attack or a mistake. Bytes of UTF-8. */
 export const MAX_POLICY_BYTES = 1 << 20;
+/** Reference values of a whole distribution are written by programs, as JSON. */
+export const MAX_REFERENCE_BYTES = 64 << 20;
 const MAX_DEPTH = 64;
 const MAX_NODES = 100_000;
+/** Of a policy of hosts, with its reference values. */
+export const MAX_REFERENCE_NODES = 2_000_000;
 const MAX_ALIASES = 64;
 
 export interface Parsed {
@@ -72,9 +77,29 @@ const positionIn = (yaml: Document, lines: LineCounter, path: Path): string | un
   return line === 0 ? undefined : `${line}:${col}`;
 };
 
-/** Text of YAML (of which JSON is a part) to plain data. Throws POLICY_INVALID with line and column. */
+/** What is too large for a person to have written: a policy of hosts as JSON, whose places have no line. */
+const parseReferences = (text: string, file: string): Parsed => {
+  const tooLarge = `larger than ${MAX_POLICY_BYTES} bytes; only policies of hosts may be, as JSON of up to ${MAX_REFERENCE_BYTES}`;
+  if (Buffer.byteLength(text) > MAX_REFERENCE_BYTES || !/^\s{0,64}\{/.test(text)) fail(file, tooLarge);
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    fail(file, `not JSON: ${(error as Error).message}`);
+  }
+  if (!isRecord(document) || document['kind'] !== 'host') fail(file, tooLarge);
+  const fault = jsonFault(text, MAX_DEPTH);
+  if (fault?.what === 'depth') fail(file, `nested deeper than ${MAX_DEPTH} levels`, fault.offset);
+  if (fault !== undefined) fail(file, `the key "${fault.key}" stands here a second time`, fault.offset);
+  return { document, locate: () => undefined };
+};
+
+/**
+ * Text of YAML (of which JSON is a part) to plain data; beyond MAX_POLICY_BYTES only JSON of a policy of hosts. Throws
+ * POLICY_INVALID with line and column.
+ */
 export const parseDocumentText = (text: string, file: string): Parsed => {
-  if (Buffer.byteLength(text) > MAX_POLICY_BYTES) fail(file, `larger than ${MAX_POLICY_BYTES} bytes; is it a policy?`);
+  if (Buffer.byteLength(text) > MAX_POLICY_BYTES) return parseReferences(text, file);
   if (tooDeep(text)) fail(file, `nested deeper than ${MAX_DEPTH} levels`);
   const lines = new LineCounter();
   try {
@@ -105,12 +130,12 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
  * Refuses what RFC 8785 cannot hold or what would not survive a way through JSON: numbers that JSON readers round, cycles,
  * dates, functions. Walks with its own stack.
  */
-export const checkIsJson = (document: unknown, problems: Problems): void => {
+export const checkIsJson = (document: unknown, problems: Problems, most = MAX_NODES): void => {
   const stack: { value: unknown; path: Path }[] = [{ value: document, path: [] }];
   for (let count = 0; stack.length > 0; count++) {
     const { value, path } = stack.pop()!;
-    if (count > MAX_NODES) {
-      problems.add([], `more than ${MAX_NODES} values`);
+    if (count > most) {
+      problems.add([], `more than ${most} values`);
       return;
     }
     if (path.length > MAX_DEPTH) {

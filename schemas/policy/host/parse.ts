@@ -3,7 +3,7 @@ import { requiredRules } from '../../ima/coverage.js';
 import { BUILT_IN_POLICIES, type PolicyRule } from '../../ima/measurement-policy.js';
 import { didYouMean } from '../../suggest.js';
 import { type PcrSelection, selectionFromText } from '../../tpm/selection.js';
-import { checkIsJson, isRecord, parseDocumentText } from '../document.js';
+import { checkIsJson, isRecord, MAX_REFERENCE_NODES, parseDocumentText } from '../document.js';
 import { refusedName } from '../names.js';
 import { policyDigest } from '../parse.js';
 import { Problems } from '../problems.js';
@@ -69,7 +69,7 @@ export const hostPolicyFromDocument = (document: unknown, file: string): HostPol
   read(document, new Problems(file));
 
 const read = (document: unknown, problems: Problems): HostPolicy => {
-  checkIsJson(document, problems);
+  checkIsJson(document, problems, MAX_REFERENCE_NODES);
   problems.throwIfAny();
   if (!isRecord(document)) problems.add([], 'not a mapping', 'a host policy begins with "kind: host"');
   problems.throwIfAny();
