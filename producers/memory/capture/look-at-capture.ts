@@ -2,7 +2,7 @@ import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
 import { type ArchitectureName, HERE } from '../sample/architecture-name.js';
 import type { LookResult, SeenThread, Watch } from '../sample/look.js';
-import { decodeStack } from '../sample/stack-decoder.js';
+import { nativeWalker } from '../sample/native-walker.js';
 import { architectureOf } from '../unwind/architectures.js';
 import type { Capture, CapturedThread } from './capture.js';
 
@@ -17,7 +17,7 @@ const seen = (image: ProcessImage, capture: Capture, thread: CapturedThread, wat
     return { ...head, outcome: thread.line.startsWith('running') ? 'running' : 'torn', ...nothing };
   const { pc, sp } = registers;
   const bytes = capture.image.memory(sp, BLOCK);
-  const { frames, complete } = decodeStack(
+  const { frames, complete } = nativeWalker.walk(
     image,
     watch,
     { pc, sp, bytes, passed: () => syscallArguments(thread.line) },

@@ -5,7 +5,8 @@ import { AttestreamError } from '../../../schemas/errors.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { type Mapping, mappingAt, parseMaps, parseStat, parseSyscall, type Registers } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
-import { decodeStack, type ReadMemory } from '../sample/stack-decoder.js';
+import { nativeWalker } from '../sample/native-walker.js';
+import type { ReadMemory } from '../sample/walker.js';
 import { MANIFEST } from './manifest.js';
 import { savePrograms } from './save-programs.js';
 import { TouchedMemory } from './touched-memory.js';
@@ -160,7 +161,7 @@ export const saveCapture = (pid: number, folder: string, at: number, options: Sa
           const more = touched.copy();
           const { pc, sp } = registers;
           if (image.mapping(pc) === null || image.mapping(sp) === null) image.refresh();
-          decodeStack(image, 'all', { pc, sp, bytes }, (address, length) => more.read(address, length));
+          nativeWalker.walk(image, 'all', { pc, sp, bytes }, (address, length) => more.read(address, length));
           return more;
         },
       );

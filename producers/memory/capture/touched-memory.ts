@@ -1,4 +1,4 @@
-import type { ReadMemory } from '../sample/stack-decoder.js';
+import type { ReadMemory } from '../sample/walker.js';
 
 const PAGE = 4096;
 /** Pages kept of one process, at most: 16 MiB. */

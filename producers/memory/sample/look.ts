@@ -12,10 +12,10 @@ import type { FoundBy } from '../unwind/stack-frame.js';
 import { type ArchitectureName, HERE } from './architecture-name.js';
 import { releasedForLimit } from './descriptors.js';
 import { ended, livingThread, readStat } from './living-thread.js';
+import { nativeWalker } from './native-walker.js';
 import { pread } from './pread.js';
 import { StoppedProcess, type StoppedThread } from './ptrace.js';
 import { RESIDUE_BYTES, readResidue } from './residue.js';
-import { decodeStack } from './stack-decoder.js';
 import { type RawOutcome, ThreadFiles } from './thread-files.js';
 import { WatchedGlobals } from './watched-globals.js';
 
@@ -384,7 +384,7 @@ export class Target {
         // What was kept of the last look is of another moment.
         files?.forget();
         this.#seen.delete(thread.tid);
-        const { complete, frames } = decodeStack(this.#image, this.#watch, { ...thread, bytes }, this.#memory);
+        const { complete, frames } = nativeWalker.walk(this.#image, this.#watch, { ...thread, bytes }, this.#memory);
         const name = files?.name ?? '';
         const syscall = stoppedSyscall(thread);
         return {
@@ -524,7 +524,7 @@ export class Target {
     const { sp, pc, syscall } = files.registers;
     if (this.#image.mapping(pc) === null) this.#refresh();
     const stack = { pc, sp, bytes: files.block, passed: () => syscallArguments(files.line) };
-    const { complete, frames, extended, more } = decodeStack(this.#image, this.#watch, stack, this.#memory);
+    const { complete, frames, extended, more } = nativeWalker.walk(this.#image, this.#watch, stack, this.#memory);
     // The next look reads at once what this one needed in the end.
     if (extended) files.wanted = BLOCK_LIMIT;
     if (more && !this.#still(files)) return null;

@@ -6,7 +6,7 @@ import { StackMemory } from '../unwind/stack-memory.js';
 import { decisiveStep, isStep } from '../unwind/unwind-step.js';
 import { describeFrames } from './frame-description.js';
 import type { SeenFrame, Watch } from './look.js';
-import type { ReadMemory } from './stack-decoder.js';
+import type { ReadMemory } from './walker.js';
 
 /** Bytes below the stack pointer that are looked through: the frames of calls that returned not long ago. */
 export const RESIDUE_BYTES = 2048;

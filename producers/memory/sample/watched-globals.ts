@@ -4,7 +4,7 @@ import type { DecodedParameter } from '../dwarf/values.js';
 import type { Module } from '../locate/module.js';
 import type { ProcessImage } from '../locate/process-image.js';
 import { architectureOf } from '../unwind/architectures.js';
-import type { ReadMemory } from './stack-decoder.js';
+import type { ReadMemory } from './walker.js';
 
 type Reader = (memory: ReadMemory) => DecodedParameter;
 

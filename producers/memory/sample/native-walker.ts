@@ -1,39 +1,15 @@
 import type { ProcessImage } from '../locate/process-image.js';
-import { onThreads } from '../locate/runtime.js';
+import { NATIVE, onThreads } from '../locate/runtime.js';
 import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
 import { unwind } from '../unwind/unwind.js';
 import { describeFrames } from './frame-description.js';
-import type { SeenFrame, Watch } from './look.js';
+import type { Watch } from './look.js';
 import { PageReader } from './page-reader.js';
+import type { DecodedStack, ReadMemory, ThreadStack, Walker } from './walker.js';
 
 /** Bytes read at once where a stack goes on beyond its first block, and how far below the address that was asked for. */
 const STACK_PIECE = 64 * 1024;
 const STACK_BELOW = 1024;
-
-/** Memory of the process; fewer bytes, or none, where it cannot be read. */
-export type ReadMemory = (address: number, length: number) => Buffer;
-
-/** Where a thread stands, and the stack from SP on as far as it was read. */
-export interface ThreadStack {
-  readonly pc: number;
-  readonly sp: number;
-  readonly bytes: Buffer;
-  /** Registers by DWARF number, of a thread that is stopped; elsewhere none but these two is known. */
-  readonly registers?: ReadonlyMap<number, bigint>;
-  /** Arguments of the system call that it waits in, `0x…`; none outside of one. */
-  readonly passed?: () => readonly string[];
-}
-
-export interface DecodedStack {
-  /** Innermost first. */
-  readonly frames: readonly SeenFrame[];
-  /** The stack reached its root without a scan, and what is not on the stacks of threads is not executed. */
-  readonly complete: boolean;
-  /** The bytes given did not hold all of the stack. */
-  readonly extended: boolean;
-  /** Memory beyond the bytes given was read: what is told holds only if the thread has not moved since. */
-  readonly more: boolean;
-}
 
 /** Where registers of a stopped thread lie for those who ask for the address of a value: no program has memory there. */
 const REGISTERS = 2 ** 52;
@@ -50,13 +26,7 @@ const registerBlock = (
   return { block: { address: REGISTERS, bytes }, slots };
 };
 
-/** Frames and values of one thread, of a live process or of a capture. */
-export const decodeStack = (
-  image: ProcessImage,
-  watch: Watch,
-  thread: ThreadStack,
-  readMemory: ReadMemory,
-): DecodedStack => {
+const walk = (image: ProcessImage, watch: Watch, thread: ThreadStack, readMemory: ReadMemory): DecodedStack => {
   // Deep stacks, and the other stack where a signal handler runs on one of its own: a bounded piece around an address.
   const registers = registerBlock(thread.registers);
   const moreStack = (address: number): StackBlock | null => {
@@ -81,3 +51,6 @@ export const decodeStack = (
   const complete = unwound.complete && onThreads(image.runtime);
   return { frames, complete, extended: stack.extended, more };
 };
+
+/** Frames that the processor itself made, by unwind and debug information, with their values. */
+export const nativeWalker: Walker = { runtime: NATIVE, walk };
