@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { boottimeMicros } from '../producers/identity/boottime.js';
-import type { LookResult } from '../producers/memory/sample/look.js';
 import { lookJson } from '../producers/memory/sample/look-json.js';
+import type { LookResult } from '../producers/memory/sample/look-result.js';
 import { AttestreamError } from '../schemas/errors.js';
 import { ioOf, stopOf } from './io.js';
 import { lookAndSave, lookFrom } from './look-capture.js';

@@ -1,5 +1,6 @@
 import { ContainerProcesses } from '../producers/container/processes.js';
-import { openTarget, type Target, type TargetOptions, type Watch } from '../producers/memory/sample/look.js';
+import { openTarget, type Target, type TargetOptions } from '../producers/memory/sample/look.js';
+import type { Watch } from '../producers/memory/sample/look-result.js';
 import { isAttestreamError } from '../schemas/errors.js';
 
 /** The processes that a command looks at. */

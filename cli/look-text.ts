@@ -1,5 +1,5 @@
 import type { ParameterValue } from '../producers/memory/dwarf/values.js';
-import type { LookResult, SeenFrame } from '../producers/memory/sample/look.js';
+import type { LookResult, SeenFrame } from '../producers/memory/sample/look-result.js';
 import { printable } from './printable.js';
 
 /** Structures as JSON; integers in full. */

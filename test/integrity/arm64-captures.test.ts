@@ -5,7 +5,7 @@ import { openCapture } from '../../producers/memory/capture/capture.js';
 import { lookAtCapture } from '../../producers/memory/capture/look-at-capture.js';
 import type { ParameterValue } from '../../producers/memory/dwarf/values.js';
 import { ProcessImage } from '../../producers/memory/locate/process-image.js';
-import type { SeenThread } from '../../producers/memory/sample/look.js';
+import type { SeenThread } from '../../producers/memory/sample/look-result.js';
 import type { StackFrame } from '../../producers/memory/unwind/stack-frame.js';
 import { StackMemory } from '../../producers/memory/unwind/stack-memory.js';
 import { unwind } from '../../producers/memory/unwind/unwind.js';

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
-import { openTarget, type SeenThread } from '../../producers/memory/sample/look.js';
+import { openTarget } from '../../producers/memory/sample/look.js';
+import type { SeenThread } from '../../producers/memory/sample/look-result.js';
 import { compile, noCompiler, pause, start } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
 

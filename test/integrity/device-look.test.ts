@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { type LookResult, openTarget, type SeenThread } from '../../producers/memory/sample/look.js';
+import { openTarget } from '../../producers/memory/sample/look.js';
+import type { LookResult, SeenThread } from '../../producers/memory/sample/look-result.js';
 import { buildDevice, compile, noCompiler, pause, readCalls, start } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
 

@@ -3,7 +3,8 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
-import { type LookResult, openTarget } from '../../producers/memory/sample/look.js';
+import { openTarget } from '../../producers/memory/sample/look.js';
+import type { LookResult } from '../../producers/memory/sample/look-result.js';
 import { compile, noCompiler, pause, start } from '../support/device.js';
 import { temporaryFolder } from '../support/tmp.js';
 

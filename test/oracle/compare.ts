@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { DecodedParameter, ParameterValue } from '../../producers/memory/dwarf/values.js';
-import type { SeenFrame, SeenThread } from '../../producers/memory/sample/look.js';
+import type { SeenFrame, SeenThread } from '../../producers/memory/sample/look-result.js';
 import type { TrueFrame, TrueValue } from './truth.js';
 
 export interface Comparison {

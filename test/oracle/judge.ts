@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LookResult, openTarget } from '../../producers/memory/sample/look.js';
+import { openTarget } from '../../producers/memory/sample/look.js';
+import type { LookResult } from '../../producers/memory/sample/look-result.js';
 import type { Probe } from '../support/real-part.js';
 import { type Comparison, compareThread, newComparison } from './compare.js';
 import { gdbTruth, type TrueFrame } from './truth.js';

@@ -1,7 +1,7 @@
 import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
 import { type ArchitectureName, HERE } from '../sample/architecture-name.js';
-import type { LookResult, SeenThread, Watch } from '../sample/look.js';
+import type { LookResult, SeenThread, Watch } from '../sample/look-result.js';
 import { nativeWalker } from '../sample/native-walker.js';
 import { architectureOf } from '../unwind/architectures.js';
 import type { Capture, CapturedThread } from './capture.js';

@@ -1,5 +1,5 @@
 import type { Frame, Look, ThreadLook } from '../../../schemas/records.js';
-import type { LookResult, SeenFrame, SeenThread } from '../sample/look.js';
+import type { LookResult, SeenFrame, SeenThread } from '../sample/look-result.js';
 import { syscallName } from '../sample/syscall-names.js';
 import type { Release } from './release.js';
 

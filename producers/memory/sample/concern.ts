@@ -1,6 +1,6 @@
 import { hasDebugInfo } from '../elf/debug-file.js';
 import type { Module } from '../locate/module.js';
-import type { Watch } from './look.js';
+import type { Watch } from './look-result.js';
 
 const known = new WeakMap<ReadonlySet<string>, WeakMap<Module, boolean>>();
 

@@ -7,7 +7,7 @@ import { architectureOf } from '../unwind/architectures.js';
 import type { StackFrame } from '../unwind/stack-frame.js';
 import type { StackMemory } from '../unwind/stack-memory.js';
 import { concerns } from './concern.js';
-import type { SeenFrame, Watch } from './look.js';
+import type { SeenFrame, Watch } from './look-result.js';
 
 /** The registers, by DWARF number, that hold a system call's arguments, which the kernel leaves as they are. */
 const SYSCALL_REGISTERS: Readonly<Record<FrameView['machine'], readonly number[]>> = {

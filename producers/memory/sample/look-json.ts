@@ -1,6 +1,6 @@
 import type { DecodedParameter, ParameterValue } from '../dwarf/values.js';
 import { NATIVE } from '../locate/runtime.js';
-import type { LookResult, SeenFrame, SeenThread } from './look.js';
+import type { LookResult, SeenFrame, SeenThread } from './look-result.js';
 import { syscallName } from './syscall-names.js';
 
 const hex = (address: number): string => `0x${address.toString(16)}`;

@@ -3,7 +3,7 @@ import { NATIVE, onThreads } from '../locate/runtime.js';
 import { type StackBlock, StackMemory } from '../unwind/stack-memory.js';
 import { unwind } from '../unwind/unwind.js';
 import { describeFrames } from './frame-description.js';
-import type { Watch } from './look.js';
+import type { Watch } from './look-result.js';
 import { PageReader } from './page-reader.js';
 import type { DecodedStack, ReadMemory, ThreadStack, Walker } from './walker.js';
 

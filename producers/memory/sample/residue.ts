@@ -5,7 +5,7 @@ import type { StackFrame } from '../unwind/stack-frame.js';
 import { StackMemory } from '../unwind/stack-memory.js';
 import { decisiveStep, isStep } from '../unwind/unwind-step.js';
 import { describeFrames } from './frame-description.js';
-import type { SeenFrame, Watch } from './look.js';
+import type { SeenFrame, Watch } from './look-result.js';
 import type { ReadMemory } from './walker.js';
 
 /** Bytes below the stack pointer that are looked through: the frames of calls that returned not long ago. */

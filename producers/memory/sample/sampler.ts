@@ -8,7 +8,8 @@ import { type Budget, RateController } from '../schedule/rate-controller.js';
 import { type PlannedLook, Scheduler } from '../schedule/scheduler.js';
 import { type Random, secretRandom } from '../schedule/secret-random.js';
 import type { ThreadSight } from '../schedule/sightings.js';
-import { type LookResult, openTarget, type Target } from './look.js';
+import { openTarget, type Target } from './look.js';
+import type { LookResult } from './look-result.js';
 import { Quantiles } from './quantiles.js';
 import type { Lateness, SamplerRequest, SamplerSettings, SamplerTold } from './sampler-messages.js';
 

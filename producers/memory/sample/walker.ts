@@ -1,5 +1,5 @@
 import type { ProcessImage } from '../locate/process-image.js';
-import type { SeenFrame, Watch } from './look.js';
+import type { SeenFrame, Watch } from './look-result.js';
 
 /** Memory of the process; fewer bytes, or none, where it cannot be read. */
 export type ReadMemory = (address: number, length: number) => Buffer;

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { DecodedParameter, ParameterValue } from '../dwarf/values.js';
-import type { LookResult, SeenFrame } from '../sample/look.js';
+import type { LookResult, SeenFrame } from '../sample/look-result.js';
 
 /** Far more than programs have; what comes beyond is counted, not listed. */
 const MAX_FUNCTIONS = 20_000;

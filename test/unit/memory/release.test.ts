@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { DecodedParameter } from '../../../producers/memory/dwarf/values.js';
 import { Release } from '../../../producers/memory/record/release.js';
-import type { LookResult } from '../../../producers/memory/sample/look.js';
 import { lookJson } from '../../../producers/memory/sample/look-json.js';
+import type { LookResult } from '../../../producers/memory/sample/look-result.js';
 import { parsePolicy } from '../../../schemas/policy/parse.js';
 
 const policy = parsePolicy(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { LookResult, SeenFrame, SeenThread } from '../../../producers/memory/sample/look.js';
+import type { LookResult, SeenFrame, SeenThread } from '../../../producers/memory/sample/look-result.js';
 import { Survey } from '../../../producers/memory/survey/survey.js';
 
 const frame = (name: string | null, more: Partial<SeenFrame> = {}): SeenFrame => ({
