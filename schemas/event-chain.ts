@@ -1,4 +1,7 @@
+import { sha256Into } from './sha256.js';
 import { taggedHash, u64be } from './tagged-hash.js';
+
+const TAG = 'attestream/chain/1';
 
 /** c₋₁: what a stream's chain of events starts from. */
 export const CHAIN_START: Buffer = Buffer.alloc(32);
@@ -15,4 +18,57 @@ export const nextChainHead = (
   topic: string,
   fingerprint: Uint8Array,
   body: Uint8Array,
-): Buffer => taggedHash('attestream/chain/1', head, u64be(seq), topic, fingerprint, body);
+): Buffer => taggedHash(TAG, head, u64be(seq), topic, fingerprint, body);
+
+const FINGERPRINT_BYTES = 8;
+/** Bodies up to this length find room beside what stands before them. */
+const SHORT_BODY = 16 * 1024;
+
+/** Follows chains of one topic: what every hash of it begins with is put together once, and heads are moved where they lie. */
+export class EventChain {
+  readonly #topic: string;
+  /** `u32be length ‖ bytes` of tag, head, seq, topic, fingerprint, body, one behind the other. */
+  readonly #input: Buffer;
+  readonly #head: number;
+  readonly #seq: number;
+  readonly #fingerprint: number;
+  readonly #body: number;
+
+  /** @param topic without prefix */
+  constructor(topic: string) {
+    this.#topic = topic;
+    const parts = [Buffer.from(TAG), CHAIN_START, u64be(0), Buffer.from(topic), Buffer.alloc(FINGERPRINT_BYTES)];
+    const starts: number[] = [];
+    let end = 0;
+    for (const { length } of parts) {
+      starts.push(end + 4);
+      end += 4 + length;
+    }
+    this.#input = Buffer.alloc(end + 4 + SHORT_BODY);
+    for (const [i, part] of parts.entries()) {
+      this.#input.writeUInt32BE(part.length, starts[i]! - 4);
+      this.#input.set(part, starts[i]!);
+    }
+    this.#head = starts[1]!;
+    this.#seq = starts[2]!;
+    this.#fingerprint = starts[4]!;
+    this.#body = end + 4;
+  }
+
+  /** Turns `head` into the head with the record in it whose body is [start, end) of `bytes`. */
+  move(head: Buffer, seq: number, fingerprint: Buffer, bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length > SHORT_BODY || fingerprint.length !== FINGERPRINT_BYTES) {
+      head.set(nextChainHead(head, seq, this.#topic, fingerprint, bytes.subarray(start, end)));
+      return;
+    }
+    const input = this.#input;
+    input.set(head, this.#head);
+    input.writeUInt32BE(Math.floor(seq / 0x1_0000_0000), this.#seq);
+    input.writeUInt32BE(seq >>> 0, this.#seq + 4);
+    input.set(fingerprint, this.#fingerprint);
+    input.writeUInt32BE(length, this.#body - 4);
+    bytes.copy(input, this.#body, start, end);
+    sha256Into(input.subarray(0, this.#body + length), head);
+  }
+}

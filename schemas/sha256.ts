@@ -9,3 +9,13 @@ export const sha256: (bytes: Uint8Array) => Buffer =
     ? (bytes) => crypto.createHash('sha256').update(bytes).digest()
     : // By way of text: a digest as a buffer of its own costs more than the hash.
       (bytes) => Buffer.from(oneShot('sha256', bytes, 'binary'), 'latin1');
+
+/** Writes the SHA-256 of `bytes` over `target`, which may lie in them, without a buffer for it. */
+export const sha256Into: (bytes: Uint8Array, target: Buffer) => void =
+  oneShot === undefined
+    ? (bytes, target) => {
+        target.set(sha256(bytes));
+      }
+    : (bytes, target) => {
+        target.write(oneShot('sha256', bytes, 'binary'), 'latin1');
+      };

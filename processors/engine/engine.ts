@@ -2,7 +2,7 @@ import type { Batch, Commit, Output, Snapshot } from '../../infra/log/event-log.
 import type { SchemaTable } from '../../schemas/codec.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError, type ErrorCode } from '../../schemas/errors.js';
-import { nextChainHead } from '../../schemas/event-chain.js';
+import { EventChain } from '../../schemas/event-chain.js';
 import type { Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
 import type { PinnedKeys } from '../../schemas/signed.js';
 import { taggedHash } from '../../schemas/tagged-hash.js';
@@ -77,7 +77,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   readonly #hosts: Host<State>[] = [];
   readonly #controller: Controller;
   readonly #snapshots: boolean;
-  readonly #chained: boolean;
+  readonly #chain: EventChain | null;
   readonly #verdictSchema: number;
   readonly #deadLetterSchema: number;
   #changed: Host<State>[] = [];
@@ -114,7 +114,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.#readers = new Readers(options.schemas, options.fold);
     this.#controller = new Controller(options.keys ?? new Map());
     this.#snapshots = options.snapshots ?? true;
-    this.#chained = options.fold.chained ?? false;
+    this.#chain = options.fold.chained === true ? new EventChain(options.fold.topic) : null;
     this.#verdictSchema = options.schemas.current('Verdict');
     this.#deadLetterSchema = options.schemas.current('DeadLetter');
     this.coordinates = { topic: options.fold.topic, partition: options.partition, offset: 0 };
@@ -181,7 +181,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       this.missing = seq - position.seq - 1;
       if (this.missing > 0) counts.missing += this.missing;
       position.seq = seq;
-      if (this.#chained) this.head = this.#follow(position, batch, i, reader.fingerprint);
+      if (this.#chain !== null) this.head = this.#follow(this.#chain, position, batch, i, reader.fingerprint);
       this.#host = host;
       if (!host.changed) {
         host.changed = true;
@@ -413,18 +413,12 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   }
 
   /** The chain's head with record `i` in it; a record that is missing before it breaks the chain for good. */
-  #follow(position: StreamPosition, batch: Batch, i: number, fingerprint: Buffer): Buffer | null {
-    position.head =
-      position.head === null || this.missing > 0
-        ? null
-        : nextChainHead(
-            position.head,
-            position.seq,
-            this.coordinates.topic,
-            fingerprint,
-            batch.bytes.subarray(batch.values[2 * i]!, batch.values[2 * i + 1]!),
-          );
-    return position.head;
+  #follow(chain: EventChain, position: StreamPosition, batch: Batch, i: number, fingerprint: Buffer): Buffer | null {
+    if (this.missing > 0) position.head = null;
+    const { head } = position;
+    if (head !== null)
+      chain.move(head, position.seq, fingerprint, batch.bytes, batch.values[2 * i]!, batch.values[2 * i + 1]!);
+    return head;
   }
 
   /** Moves every host's clock by the time that passed since its first tick after its newest event, never to the verifier's time. */

@@ -46,7 +46,7 @@ export interface World {
   readonly tick: number | null;
   /** Records of the event's stream that never came, before this one. 0 as a rule. */
   readonly missing: number;
-  /** Head of the event's chain (event-chain.ts) with the event in it; null: not followed, or records are missing before it. */
+  /** Head of the event's chain (event-chain.ts) with the event in it, to be copied by who keeps it; null: not followed, or records are missing before it. */
   readonly head: Buffer | null;
   emit(verdict: Verdict, supersedes?: Verdict): void;
   /** Leaves with the same commit as the verdicts, signed by whoever runs the fold; a replay has no key and says nothing. */

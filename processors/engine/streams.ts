@@ -9,8 +9,8 @@ const NO_HEAD = Buffer.alloc(0);
 /** A stream by the eight words of its name, in fields: comparing them is all that most events need. */
 export class StreamPosition {
   seq = -1;
-  /** Head of the event chain at `seq`, where the engine follows it; null once a record was missing. */
-  head: Buffer | null = CHAIN_START;
+  /** Head of the event chain at `seq`, where the engine follows it, moved in place; null once a record was missing. */
+  head: Buffer | null = Buffer.from(CHAIN_START);
   readonly #a: number;
   readonly #b: number;
   readonly #c: number;
@@ -65,14 +65,18 @@ export class Streams {
   }
 
   snapshot(): readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[] {
-    return this.#positions.map(({ stream, seq, head }) => ({ stream, seq, head: head ?? NO_HEAD }));
+    return this.#positions.map(({ stream, seq, head }) => ({
+      stream,
+      seq,
+      head: head === null ? NO_HEAD : Buffer.from(head),
+    }));
   }
 
   restore(positions: readonly { readonly stream: Buffer; readonly seq: number; readonly head: Buffer }[]): void {
     this.#positions = positions.map(({ stream, seq, head }) => {
       const position = new StreamPosition(stream, 0);
       position.seq = seq;
-      position.head = head.length === 0 ? null : head;
+      position.head = head.length === 0 ? null : Buffer.from(head);
       return position;
     });
     this.#newest = this.#positions[0] ?? null;

@@ -2,7 +2,7 @@ import type { HostPolicy } from '../../schemas/policy/host/host-policy.js';
 import type { Evidence, Rest } from '../../schemas/records.js';
 import { appraise } from './appraisal/appraise.js';
 import { addFinding } from './appraisal/findings.js';
-import { appraiseRecord, emptyAppraisal } from './appraisal/ima-appraisal.js';
+import { appraiseSpan, emptyAppraisal } from './appraisal/ima-appraisal.js';
 import type { Authenticated } from './authenticate.js';
 import { countersOf } from './checks/boot.js';
 import type { Explained } from './explain.js';
@@ -88,9 +88,7 @@ const appraiseEvidence = ({ state, lists, authenticated, explained, policy, head
     kernel.appraisal = emptyAppraisal();
   }
   if (explained.kernel !== null)
-    moveCursor(kernel, explained.kernel, (record) =>
-      appraiseRecord(kernel.appraisal, policy, record, answered.epoch.issued),
-    );
+    moveCursor(kernel, explained.kernel, (span) => appraiseSpan(kernel.appraisal, policy, span, answered.epoch.issued));
   const appraised = appraise({
     policy,
     now: answered.epoch.issued,

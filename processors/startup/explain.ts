@@ -100,7 +100,7 @@ const explainKernel = (
   quoted: readonly QuotedPcr[],
 ): PrefixMatch | Incomplete | Failure | null => {
   const { kernel } = lists;
-  const extended = new Set([...kernel.tail.values()].map(({ pcr }) => pcr));
+  const extended = new Set(kernel.tail.pcrs());
   for (const pcr of kernel.proven?.pcrs() ?? []) extended.add(pcr);
   const expected = quoted.filter(
     ({ pcr }) => pcr === IMA_PCR || (pcr > IMA_PCR && pcr <= LAST_LIST_PCR && pcr !== bindingPcr && extended.has(pcr)),

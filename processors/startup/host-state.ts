@@ -3,6 +3,7 @@ import type { TpmPublic } from '../../schemas/tpm/public.js';
 import type { Findings } from './appraisal/findings.js';
 import type { Failure } from './checks/check.js';
 import type { Answered } from './checks/epoch.js';
+import type { HeadWindow } from './head-window.js';
 import type { BootLists } from './lists/boot-lists.js';
 
 /** unknown → enrolled → attested ⇄ stale; untrusted; revoked (startup.md §5). */
@@ -72,8 +73,8 @@ export interface Waiting {
 
 export interface StreamState {
   readonly boot: string;
-  /** Newest heads of the stream's chain: by seq, oldest first. */
-  readonly heads: Map<number, Buffer>;
+  /** Newest heads of the stream's chain. */
+  readonly heads: HeadWindow;
   /** Records of it are missing, so that its chain says nothing any more. */
   broken: boolean;
 }

@@ -1,16 +1,20 @@
 import type { ChainHead } from '../../schemas/records.js';
 import type { Failure } from './checks/check.js';
+import { HeadWindow } from './head-window.js';
 import type { HostState, StreamState } from './host-state.js';
 
 /** Heads that are kept of a stream, so that a quote can name one that lies a little back. */
 const HEADS = 512;
 const STREAMS = 16;
 
+/** No heads of a stream yet. */
+export const noHeads = (): HeadWindow => new HeadWindow(HEADS);
+
 /** The stream of an event, known from its first one on. */
 export const streamOf = (state: HostState, stream: string): StreamState => {
   let known = state.streams.get(stream);
   if (known === undefined) {
-    known = { boot: '', heads: new Map(), broken: false };
+    known = { boot: '', heads: noHeads(), broken: false };
     state.streams.set(stream, known);
     for (const oldest of state.streams.keys()) {
       if (state.streams.size <= STREAMS) break;
@@ -26,14 +30,10 @@ export const openStream = (state: HostState, stream: string, boot: string): void
   state.streams.set(stream, { boot, heads, broken });
 };
 
-/** Keeps the head of a stream's chain; null: records are missing. */
+/** Copies the head of a stream's chain; null: records are missing. */
 export const noteHead = (known: StreamState, seq: number, head: Buffer | null): void => {
-  if (head === null) {
-    known.broken = true;
-    return;
-  }
-  known.heads.set(seq, head);
-  if (known.heads.size > HEADS) known.heads.delete(known.heads.keys().next().value!);
+  if (head === null) known.broken = true;
+  else known.heads.add(seq, head);
 };
 
 export interface ComparedHeads {
@@ -67,10 +67,7 @@ export const compareHeads = (state: HostState, topic: string, heads: readonly Ch
         unchecked,
         broken,
       };
-    for (const older of known.heads.keys()) {
-      if (older >= seq) break;
-      known.heads.delete(older);
-    }
+    known.heads.dropBefore(seq);
   }
   return { failure: null, unchecked, broken };
 };

@@ -135,19 +135,21 @@ export class HashBatch {
   }
 
   /**
-   * Computes the template hashes of the banks, and those that the template digests in the list ask for.
+   * Computes the template hashes of the banks.
    * @param padded banks that SHA-1 is padded into
+   * @param compares also those that the template digests in the list ask for: `isProven` will be asked
    */
-  hash(banks: ReadonlySet<ImaBank>, padded: ReadonlySet<ImaBank>): void {
+  hash(banks: ReadonlySet<ImaBank>, padded: ReadonlySet<ImaBank>, compares: boolean): void {
     let stored = 0;
-    for (let i = 0; i < this.#count; i++) stored |= this.#storedBytes[i]!;
+    if (compares) for (let i = 0; i < this.#count; i++) stored |= this.#storedBytes[i]!;
     const { sha1x4, sha256x4 } = this.#hashes;
-    // SHA-1 always: it stands for every bank that the kernel could not hash for. 20, 32, 48 and 64 differ in bits 4 to 6.
+    // SHA-1 stands for every bank that the kernel could not hash for. 20, 32, 48 and 64 differ in bits 4 to 6.
+    const sha1 = compares || banks.has('sha1') || padded.size > 0;
     const sha256 = banks.has('sha256') || (stored & 32) !== 0;
     for (let blocks = 1; blocks <= this.#longest; blocks++) {
       const group = this.#byBlocks[blocks]!;
       if (group.length === 0) continue;
-      this.#lanes(group, blocks, sha1x4, AT.sha1);
+      if (sha1) this.#lanes(group, blocks, sha1x4, AT.sha1);
       if (sha256) this.#lanes(group, blocks, sha256x4, AT.sha256);
     }
     const sha384 = banks.has('sha384') || (stored & 48) === 48;

@@ -16,6 +16,8 @@ export interface ReplayOptions {
   readonly banks?: readonly ImaBank[];
   /** Where a bank's mode is known, the other is not computed. */
   readonly modes?: BankModes;
+  /** False: template digests are not looked at, and `badTemplateHashes` stays 0. The registers are the same. Default: true. */
+  readonly templateDigests?: boolean;
   /** Gets the index (from 0) of every record whose template digest is not the hash of its data. */
   readonly onBadTemplateHash?: (index: number) => void;
 }
@@ -64,11 +66,13 @@ export class ImaReplay {
   #ended = false;
   #slot: Slot | null = null;
   #observer: ReplayObserver | null = null;
+  readonly #compares: boolean;
   readonly #onBad: ((index: number) => void) | undefined;
 
   constructor(options: ReplayOptions = {}) {
     this.banks = IMA_BANKS.filter((bank) => (options.banks ?? IMA_BANKS).includes(bank));
     this.#onBad = options.onBadTemplateHash;
+    this.#compares = options.templateDigests ?? true;
     this.#registers = new Registers(this.banks, options.modes);
   }
 
@@ -143,7 +147,7 @@ export class ImaReplay {
     const registers = this.#registers;
     const observer = this.#observer;
     try {
-      batch.hash(registers.hashed, registers.padded);
+      batch.hash(registers.hashed, registers.padded, this.#compares);
       const before = observer === null ? null : registers.save();
       if (!registers.extend(batch, 0, count, observer?.hits ?? null)) {
         this.#tally(batch, 0, count);
@@ -164,7 +168,7 @@ export class ImaReplay {
   #tally(from: HashBatch, start: number, end: number): void {
     for (let i = start; i < end; i++) {
       if (from.isViolation(i)) this.#violations++;
-      else if (!from.isProven(i)) {
+      else if (this.#compares && !from.isProven(i)) {
         this.#bad++;
         this.#onBad?.(this.#count);
       }
@@ -199,7 +203,7 @@ export class ImaReplay {
   }
 
   clone(): ImaReplay {
-    return ImaReplay.decode(this.encode());
+    return ImaReplay.decode(this.encode(), this.#compares);
   }
 
   /** The state, for a snapshot: same state, same bytes. */
@@ -217,11 +221,11 @@ export class ImaReplay {
   }
 
   /** Throws SNAPSHOT_FOREIGN for bytes that `encode` did not make. */
-  static decode(bytes: Buffer): ImaReplay {
+  static decode(bytes: Buffer, templateDigests = true): ImaReplay {
     try {
       const read = JSON.parse(bytes.toString('utf8')) as EncodedReplay;
       if (read.version !== VERSION) throw new RangeError(`version ${read.version}`);
-      const replay = new ImaReplay({ banks: read.banks });
+      const replay = new ImaReplay({ banks: read.banks, templateDigests });
       replay.#count = read.count;
       replay.#violations = read.violations;
       replay.#bad = read.bad;

@@ -1,6 +1,7 @@
 import { isAttestreamError } from '../../../schemas/errors.js';
 import { BOOT_AGGREGATE } from '../../../schemas/ima/boot-aggregate.js';
 import { type FileDigest, type ImaEntry, type ImaRecord, imaEntry } from '../../../schemas/ima/entry.js';
+import { type RecordSpan, spanRecord } from '../../../schemas/ima/record-span.js';
 import { globMatches } from '../../../schemas/policy/glob.js';
 import type { HostPolicy } from '../../../schemas/policy/host/host-policy.js';
 import type { Micros } from '../../../schemas/records.js';
@@ -38,11 +39,24 @@ const WEAK = new Set(['sha1', 'md5']);
 
 /** Takes one more entry of a proven prefix into account. `now` is when the verifier asked for it. */
 export const appraiseRecord = (appraisal: ImaAppraisal, policy: HostPolicy, record: ImaRecord, now: Micros): void => {
-  const index = appraisal.entries++;
+  appraiseEntry(appraisal, policy, record, now);
+};
+
+/** The same for a record that lies in other bytes: most are like those of other hosts, and need not be taken apart. */
+export const appraiseSpan = (appraisal: ImaAppraisal, policy: HostPolicy, span: RecordSpan, now: Micros): void => {
   // The first entry is not a file, and says something of its own.
-  const plain = index === 0 ? null : plainEntriesOf(policy);
-  const key = plain === null ? null : plainKey(record);
-  if (key !== null && plain?.has(key) === true) return;
+  const plain = appraisal.entries === 0 ? null : plainEntriesOf(policy);
+  const key = plain === null ? null : plainKey(span);
+  if (key !== null && plain?.has(span.template, key) === true) {
+    appraisal.entries++;
+    return;
+  }
+  if (appraiseEntry(appraisal, policy, spanRecord(span), now) && key !== null) plain?.add(span.template, key);
+};
+
+/** True if the policy has nothing to say of it, whatever the host. */
+const appraiseEntry = (appraisal: ImaAppraisal, policy: HostPolicy, record: ImaRecord, now: Micros): boolean => {
+  const index = appraisal.entries++;
   let entry: ImaEntry;
   try {
     entry = imaEntry(record);
@@ -50,15 +64,16 @@ export const appraiseRecord = (appraisal: ImaAppraisal, policy: HostPolicy, reco
     if (!isAttestreamError(error)) throw error;
     const message = `entry ${index}: ${error.message}`;
     addFinding(appraisal.findings, { code: 'ima.malformed', level: 'contraindicated', message });
-    return;
+    return false;
   }
   const { name, fileDigest } = entry;
   if (index === 0 && name === BOOT_AGGREGATE && !entry.violation) {
     appraisal.aggregate = fileDigest === null ? null : { ...fileDigest, digest: Buffer.from(fileDigest.digest) };
-    return;
+    return false;
   }
-  if (entry.violation) violation(appraisal, policy, name ?? '', index);
-  else if (judge(appraisal, policy, entry, index, now) && key !== null) plain?.add(key);
+  if (!entry.violation) return judge(appraisal, policy, entry, index, now);
+  violation(appraisal, policy, name ?? '', index);
+  return false;
 };
 
 /** That there was one is proven, where it was is only claimed: a rule for a path can bear it, and never affirms it. */

@@ -1,4 +1,4 @@
-import { type ImaRecord, isZero } from '../../../schemas/ima/entry.js';
+import type { RecordSpan } from '../../../schemas/ima/record-span.js';
 import type { HostPolicy, Window } from '../../../schemas/policy/host/host-policy.js';
 
 const MAX_KEPT = 100_000;
@@ -15,15 +15,25 @@ const dependsOnTime = (policy: HostPolicy): boolean =>
  * remembers what would be found again, so it changes no answer.
  */
 export class PlainEntries {
-  readonly #keys = new Set<string>();
+  /** By template: data as latin1. */
+  readonly #kept = new Map<string, Set<string>>();
+  #count = 0;
 
-  has(key: string): boolean {
-    return this.#keys.has(key);
+  has(template: string, key: string): boolean {
+    return this.#kept.get(template)?.has(key) === true;
   }
 
-  add(key: string): void {
-    if (this.#keys.size >= MAX_KEPT) this.#keys.clear();
-    this.#keys.add(key);
+  add(template: string, key: string): void {
+    if (this.#count++ >= MAX_KEPT) {
+      this.#kept.clear();
+      this.#count = 1;
+    }
+    let keys = this.#kept.get(template);
+    if (keys === undefined) {
+      keys = new Set();
+      this.#kept.set(template, keys);
+    }
+    keys.add(key);
   }
 }
 
@@ -39,6 +49,10 @@ export const plainEntriesOf = (policy: HostPolicy): PlainEntries | null => {
   return known;
 };
 
-/** null for a violation, of which each counts, and for what is too long to keep. */
-export const plainKey = ({ template, templateDigest, data }: ImaRecord): string | null =>
-  data.length > MAX_BYTES || isZero(templateDigest) ? null : `${template} ${data.toString('latin1')}`;
+/** The data as text; null for a violation, of which each counts, and for what is too long to keep. */
+export const plainKey = ({ bytes, digestStart, digestEnd, dataStart, dataEnd }: RecordSpan): string | null => {
+  if (dataEnd - dataStart > MAX_BYTES) return null;
+  for (let at = digestStart; at < digestEnd; at++)
+    if (bytes[at] !== 0) return bytes.toString('latin1', dataStart, dataEnd);
+  return null;
+};

@@ -5,9 +5,11 @@ import {
   ImaPrefixSearch,
   type QuotedPcr,
 } from '../../../schemas/ima/prefix-search.js';
+import { emptySpan, type RecordSpan } from '../../../schemas/ima/record-span.js';
 import { ImaReplay } from '../../../schemas/ima/replay.js';
 import type { ImaBank } from '../../../schemas/ima/template-hash.js';
 import { emptyAppraisal, type ImaAppraisal } from '../appraisal/ima-appraisal.js';
+import { RecordTail } from './record-tail.js';
 
 /** Entries that may wait for a quote that proves them; a list beyond it is taken up again by a request. */
 const MAX_TAIL_ENTRIES = 1 << 20;
@@ -21,7 +23,7 @@ export interface KernelList {
   /** Replay of the proven prefix; null until a quote says which banks count. */
   proven: ImaReplay | null;
   modes: BankModes;
-  readonly tail: Map<number, ImaRecord>;
+  readonly tail: RecordTail;
   tailBytes: number;
   appraisal: ImaAppraisal;
   /** Digest of the policy that the proven entries were appraised under. */
@@ -31,7 +33,7 @@ export interface KernelList {
 export const emptyKernelList = (): KernelList => ({
   proven: null,
   modes: {},
-  tail: new Map(),
+  tail: new RecordTail(),
   tailBytes: 0,
   appraisal: emptyAppraisal(),
   policy: '',
@@ -43,18 +45,17 @@ export const cursorOf = (list: KernelList): number => list.proven?.count ?? 0;
 const size = ({ data, templateDigest, template }: ImaRecord): number =>
   data.length + templateDigest.length + template.length + 64;
 
+const spanSize = ({ digestStart, digestEnd, dataStart, dataEnd, template }: RecordSpan): number =>
+  dataEnd - dataStart + digestEnd - digestStart + template.length + 64;
+
 /** The record is copied. False if there is no room for it. */
 export const addKernelEntry = (list: KernelList, index: number, record: ImaRecord): boolean => {
   if (index < cursorOf(list)) return true;
-  const former = list.tail.get(index);
-  const bytes = list.tailBytes - (former === undefined ? 0 : size(former)) + size(record);
-  if (bytes > MAX_TAIL_BYTES || (former === undefined && list.tail.size >= MAX_TAIL_ENTRIES)) return false;
-  list.tail.set(index, {
-    pcr: record.pcr,
-    template: record.template,
-    templateDigest: Buffer.from(record.templateDigest),
-    data: Buffer.from(record.data),
-  });
+  const former = emptySpan();
+  const known = list.tail.span(index, former);
+  const bytes = list.tailBytes - (known ? spanSize(former) : 0) + size(record);
+  if (bytes > MAX_TAIL_BYTES || (!known && list.tail.size >= MAX_TAIL_ENTRIES)) return false;
+  list.tail.set(index, record);
   list.tailBytes = bytes;
   return true;
 };
@@ -89,10 +90,16 @@ export const kernelPrefix = (list: KernelList, values: readonly QuotedPcr[], unt
   const usual = banks.every((bank) => list.modes[bank] === undefined)
     ? Object.fromEntries(banks.map((bank) => [bank, 'per-bank'] as const))
     : list.modes;
-  const first = search(list, values, until, list.proven ?? new ImaReplay({ banks, modes: usual }), usual);
+  const first = search(
+    list,
+    values,
+    until,
+    list.proven ?? new ImaReplay({ banks, modes: usual, templateDigests: false }),
+    usual,
+  );
   if (first.match !== null) return { found: first.match };
   if (list.proven !== null) return { found: null, message: nearness(first) };
-  const second = search(list, values, until, new ImaReplay({ banks }), {});
+  const second = search(list, values, until, new ImaReplay({ banks, templateDigests: false }), {});
   return second.match === null ? { found: null, message: nearness(second) } : { found: second.match };
 };
 
@@ -107,10 +114,10 @@ const search = (
   modes: BankModes,
 ): ImaPrefixSearch => {
   const prefix = new ImaPrefixSearch(start, values, modes);
+  const span = emptySpan();
   for (let index = start.count; index < until; index++) {
-    const record = list.tail.get(index);
     // Records are hashed in batches: that a prefix was found may become known some records later.
-    if (record === undefined || prefix.extend(record)) break;
+    if (!list.tail.span(index, span) || prefix.extendSpan(span)) break;
   }
   return prefix;
 };
@@ -123,13 +130,14 @@ const nearness = ({ nearest }: ImaPrefixSearch): string => {
     : `${count} entries explain ${explained.length} registers, none also ${named}`;
 };
 
-/** Moves the cursor to a matched prefix; hands each entry that is proven thereby to `take`, then forgets it. */
-export const moveCursor = (list: KernelList, match: PrefixMatch, take: (record: ImaRecord) => void): void => {
+/** Moves the cursor to a matched prefix; hands each entry that is proven thereby to `take`, as long as the call lasts, then forgets it. */
+export const moveCursor = (list: KernelList, match: PrefixMatch, take: (span: RecordSpan) => void): void => {
+  const span = emptySpan();
   for (let index = cursorOf(list); index < match.count; index++) {
-    const record = list.tail.get(index)!;
-    take(record);
+    list.tail.span(index, span);
+    take(span);
+    list.tailBytes -= spanSize(span);
     list.tail.delete(index);
-    list.tailBytes -= size(record);
   }
   if (match.replay === list.proven) return;
   match.replay.settle(match.modes);
