@@ -55,3 +55,11 @@ export const areWords = (words: Int32Array, from: DataView, start: number, end: 
   for (; i + 4 <= end; i += 4) if (words[n++] !== from.getInt32(i, true)) return false;
   return i === end || words[n] === tailOf(from, i, end);
 };
+
+/** Copies bytes [start, end) to `at`: for what is short, and has no view of its own yet. */
+export const copyWords = (from: DataView, start: number, end: number, to: DataView, at: number): void => {
+  let i = start;
+  let o = at;
+  for (; i + 4 <= end; i += 4, o += 4) to.setInt32(o, from.getInt32(i, true), true);
+  for (; i < end; i++, o++) to.setUint8(o, from.getUint8(i));
+};

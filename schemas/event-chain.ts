@@ -1,3 +1,4 @@
+import { copyWords, viewOf } from './byte-words.js';
 import { sha256Into } from './sha256.js';
 import { taggedHash, u64be } from './tagged-hash.js';
 
@@ -22,13 +23,16 @@ export const nextChainHead = (
 
 const FINGERPRINT_BYTES = 8;
 /** Bodies up to this length find room beside what stands before them. */
-const SHORT_BODY = 16 * 1024;
+const SHORT_BODY = 2048;
 
 /** Follows chains of one topic: what every hash of it begins with is put together once, and heads are moved where they lie. */
 export class EventChain {
   readonly #topic: string;
   /** `u32be length ‖ bytes` of tag, head, seq, topic, fingerprint, body, one behind the other. */
   readonly #input: Buffer;
+  readonly #view: DataView;
+  /** The input up to the end of a body, by its length: there are few lengths, and a view costs as much as a short hash. */
+  readonly #inputs: (Buffer | undefined)[] = [];
   readonly #head: number;
   readonly #seq: number;
   readonly #fingerprint: number;
@@ -49,6 +53,7 @@ export class EventChain {
       this.#input.writeUInt32BE(part.length, starts[i]! - 4);
       this.#input.set(part, starts[i]!);
     }
+    this.#view = new DataView(this.#input.buffer, this.#input.byteOffset, this.#input.length);
     this.#head = starts[1]!;
     this.#seq = starts[2]!;
     this.#fingerprint = starts[4]!;
@@ -63,12 +68,15 @@ export class EventChain {
       return;
     }
     const input = this.#input;
-    input.set(head, this.#head);
-    input.writeUInt32BE(Math.floor(seq / 0x1_0000_0000), this.#seq);
-    input.writeUInt32BE(seq >>> 0, this.#seq + 4);
-    input.set(fingerprint, this.#fingerprint);
-    input.writeUInt32BE(length, this.#body - 4);
-    bytes.copy(input, this.#body, start, end);
-    sha256Into(input.subarray(0, this.#body + length), head);
+    const view = this.#view;
+    for (let i = 0, at = this.#head; i < 32; i++, at++) input[at] = head[i]!;
+    view.setUint32(this.#seq, Math.floor(seq / 0x1_0000_0000));
+    view.setUint32(this.#seq + 4, seq >>> 0);
+    for (let i = 0, at = this.#fingerprint; i < FINGERPRINT_BYTES; i++, at++) input[at] = fingerprint[i]!;
+    const body = this.#body;
+    view.setUint32(body - 4, length);
+    copyWords(viewOf(bytes), start, end, view, body);
+    this.#inputs[length] ??= input.subarray(0, body + length);
+    sha256Into(this.#inputs[length], head);
   }
 }

@@ -17,5 +17,7 @@ export const sha256Into: (bytes: Uint8Array, target: Buffer) => void =
         target.set(sha256(bytes));
       }
     : (bytes, target) => {
-        target.write(oneShot('sha256', bytes, 'binary'), 'latin1');
+        const digest = oneShot('sha256', bytes, 'binary');
+        // Calling into the runtime costs more than the few bytes.
+        for (let i = 0; i < 32; i++) target[i] = digest.charCodeAt(i);
       };

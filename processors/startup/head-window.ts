@@ -24,7 +24,7 @@ export class HeadWindow {
     if (this.#count === 0) this.#first = seq;
     if (this.#count === this.#most) this.#drop(1);
     const room = this.#bytes.length / HEAD;
-    if (this.#count === room) this.#grow(Math.min(this.#most, Math.max(FIRST_ROOM, room * 2)));
+    if (this.#count === room) this.#grow(Math.min(this.#most, Math.max(FIRST_ROOM, room * 4)));
     this.#bytes.set(head, this.#place(this.#count));
     this.#count++;
   }
@@ -61,9 +61,13 @@ export class HeadWindow {
     return this.#bytes.subarray(place, place + HEAD);
   }
 
+  /** The ring is full. */
   #grow(room: number): void {
     const bytes = Buffer.alloc(room * HEAD);
-    for (let i = 0; i < this.#count; i++) bytes.set(this.#at(i), i * HEAD);
+    const oldest = this.#oldest * HEAD;
+    const behind = this.#bytes.length - oldest;
+    this.#bytes.copy(bytes, 0, oldest);
+    this.#bytes.copy(bytes, behind, 0, oldest);
     this.#bytes = bytes;
     this.#oldest = 0;
   }

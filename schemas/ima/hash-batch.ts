@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { copyWords, viewOf } from '../byte-words.js';
 import type { Fill } from './bank-mode.js';
 import { isZero } from './entry.js';
 import { BANK_BYTES, bankOfBytes, IMA_BANKS, type ImaBank, PLAIN_MESSAGE, plainMessage } from './template-hash.js';
@@ -62,6 +63,7 @@ export const bytesOf = (bank: ImaBank, words: Int32Array): Buffer => {
 export class HashBatch {
   readonly #hashes: Hashes = makeHashes(END, { sha384: INITIAL_384, sha512: INITIAL_512 });
   readonly #bytes = Buffer.from(this.#hashes.memory);
+  readonly #view = new DataView(this.#hashes.memory);
   /** All of the memory as words. States after `extend` are at `statesAt` of it. */
   readonly words = new Int32Array(this.#hashes.memory);
   /** Template digests as the list has them, big-endian words; and how many bytes each has. */
@@ -124,7 +126,7 @@ export class HashBatch {
     } else if (length > LONGEST) {
       this.#long.set(index, Buffer.from(data.subarray(dataStart, dataEnd)));
       return;
-    } else data.copy(this.#bytes, at, dataStart, dataEnd);
+    } else copyWords(viewOf(data), dataStart, dataEnd, this.#view, at);
     this.#message[index] = at;
     this.#length[index] = length;
     const blocks = (length + 72) >> 6;

@@ -15,8 +15,10 @@ export interface RecordSpan {
   byteOrder: ByteOrder;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 export const emptySpan = (): RecordSpan => ({
-  bytes: Buffer.alloc(0),
+  bytes: NO_BYTES,
   pcr: 0,
   digestStart: 0,
   digestEnd: 0,

@@ -9,7 +9,7 @@ import type { CheckCode } from '../checks/check.js';
 import { digestName, isListed } from './file-reference.js';
 import { signedFile } from './file-signer.js';
 import { addFinding, type Findings, type Level } from './findings.js';
-import { plainEntriesOf, plainKey } from './plain-entries.js';
+import { plainEntriesOf } from './plain-entries.js';
 
 /** What the entries of a list amount to under one policy; goes on where it stopped. */
 export interface ImaAppraisal {
@@ -46,12 +46,8 @@ export const appraiseRecord = (appraisal: ImaAppraisal, policy: HostPolicy, reco
 export const appraiseSpan = (appraisal: ImaAppraisal, policy: HostPolicy, span: RecordSpan, now: Micros): void => {
   // The first entry is not a file, and says something of its own.
   const plain = appraisal.entries === 0 ? null : plainEntriesOf(policy);
-  const key = plain === null ? null : plainKey(span);
-  if (key !== null && plain?.has(span.template, key) === true) {
-    appraisal.entries++;
-    return;
-  }
-  if (appraiseEntry(appraisal, policy, spanRecord(span), now) && key !== null) plain?.add(span.template, key);
+  if (plain?.has(span) === true) appraisal.entries++;
+  else if (appraiseEntry(appraisal, policy, spanRecord(span), now)) plain?.add(span);
 };
 
 /** True if the policy has nothing to say of it, whatever the host. */

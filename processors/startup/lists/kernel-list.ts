@@ -48,13 +48,18 @@ const size = ({ data, templateDigest, template }: ImaRecord): number =>
 const spanSize = ({ digestStart, digestEnd, dataStart, dataEnd, template }: RecordSpan): number =>
   dataEnd - dataStart + digestEnd - digestStart + template.length + 64;
 
+const spanAt = (list: KernelList, index: number): RecordSpan => {
+  const span = emptySpan();
+  list.tail.span(index, span);
+  return span;
+};
+
 /** The record is copied. False if there is no room for it. */
 export const addKernelEntry = (list: KernelList, index: number, record: ImaRecord): boolean => {
   if (index < cursorOf(list)) return true;
-  const former = emptySpan();
-  const known = list.tail.span(index, former);
-  const bytes = list.tailBytes - (known ? spanSize(former) : 0) + size(record);
-  if (bytes > MAX_TAIL_BYTES || (!known && list.tail.size >= MAX_TAIL_ENTRIES)) return false;
+  const former = list.tail.has(index) ? spanSize(spanAt(list, index)) : 0;
+  const bytes = list.tailBytes - former + size(record);
+  if (bytes > MAX_TAIL_BYTES || (former === 0 && list.tail.size >= MAX_TAIL_ENTRIES)) return false;
   list.tail.set(index, record);
   list.tailBytes = bytes;
   return true;

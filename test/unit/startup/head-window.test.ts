@@ -30,3 +30,10 @@ test('forgets what lies before a head, and goes on', () => {
   window.add(200, head(200));
   expect(window.entries()).toEqual([[200, head(200)]]);
 });
+
+test('begins anew at a head that does not follow', () => {
+  const window = new HeadWindow(20);
+  for (let seq = 0; seq < 9; seq++) window.add(seq, head(seq));
+  window.add(12, head(12));
+  expect(window.entries()).toEqual([[12, head(12)]]);
+});
