@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { FuzzBudget, FuzzReport, FuzzTarget } from './fuzz.js';
 import { mutated } from './mutate.js';
@@ -68,6 +68,12 @@ export const fuzzTarget = async (
     ],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
   );
+  try {
+    // It takes what processor time others leave: some suites beside it look at live programs.
+    if (child.pid !== undefined) setPriority(child.pid, 10);
+  } catch {
+    // It has ended already.
+  }
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
   child.stdout.on('data', (data: Buffer) => output.push(data));

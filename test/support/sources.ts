@@ -16,7 +16,7 @@ export const filesBelow = (folder: string, accept: (path: string) => boolean): s
   const found: string[] = [];
   const walk = (at: string): void => {
     for (const entry of readdirSync(at, { withFileTypes: true })) {
-      if (SKIPPED.has(entry.name)) continue;
+      if (SKIPPED.has(entry.name) || entry.name.startsWith('attestream-demo-')) continue;
       const path = join(at, entry.name);
       if (entry.isDirectory()) walk(path);
       else if (entry.isFile() && accept(entry.name)) found.push(relative(ROOT, path).split(sep).join('/'));
