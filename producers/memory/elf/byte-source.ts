@@ -6,11 +6,14 @@ export interface ByteSource {
   readonly size: number;
   /** Up to `length` bytes from `offset`; fewer at the end. */
   read(offset: number, length: number): Buffer;
+  /** The same into a buffer that is there already; number of bytes, fewer at the end. */
+  readonly fill?: (into: Buffer, offset: number) => number;
 }
 
 export const sourceOfBuffer = (bytes: Buffer): ByteSource => ({
   size: bytes.length,
   read: (offset, length) => bytes.subarray(Math.min(offset, bytes.length), Math.min(offset + length, bytes.length)),
+  fill: (into, offset) => bytes.copy(into, 0, Math.min(offset, bytes.length)),
 });
 
 const PAGE = 16 * 1024;
@@ -24,15 +27,18 @@ const SMALL = 4096;
 export const sourceOfFile = (fd: number): ByteSource => {
   const size = fstatSync(fd).size;
   const pages = new Map<number, Buffer>();
-  const direct = (offset: number, length: number): Buffer => {
-    const bytes = Buffer.allocUnsafeSlow(length);
+  const fill = (bytes: Buffer, offset: number): number => {
     let done = 0;
-    while (done < length) {
-      const got = readSync(fd, bytes, done, length - done, offset + done);
+    while (done < bytes.length) {
+      const got = readSync(fd, bytes, done, bytes.length - done, offset + done);
       if (got === 0) break;
       done += got;
     }
-    return bytes.subarray(0, done);
+    return done;
+  };
+  const direct = (offset: number, length: number): Buffer => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return bytes.subarray(0, fill(bytes, offset));
   };
   const page = (number: number): Buffer => {
     const known = pages.get(number);
@@ -44,6 +50,7 @@ export const sourceOfFile = (fd: number): ByteSource => {
   };
   return {
     size,
+    fill,
     read(offset, length) {
       const wanted = Math.max(0, Math.min(length, size - offset));
       if (!(wanted > 0 && offset >= 0)) return Buffer.alloc(0);
