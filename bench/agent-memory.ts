@@ -19,6 +19,8 @@ import { memoryAgent } from '../producers/memory/agent.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
 import type { Figure } from './look.js';
 
+/** Changes the root and leaves the old one; without libraries. */
+const BUSYBOX = '/bin/busybox';
 const CONTAINERS = 50;
 const WARM_MS = 20_000;
 const MEASURE_MS = 15_000;
@@ -66,17 +68,19 @@ interface Small {
 const startOne = (base: string, program: string, libraries: readonly string[], groups: string): Small => {
   const id = randomBytes(32).toString('hex');
   const root = join(base, id);
-  for (const file of [program, ...libraries]) {
-    const to = join(root, file === program ? '/program' : file);
+  for (const file of [program, BUSYBOX, ...libraries]) {
+    const to = join(root, file === program ? '/program' : file === BUSYBOX ? '/busybox' : file);
     mkdirSync(dirname(to), { recursive: true });
     copyFileSync(file, to);
   }
   const group = join(groups, id);
   mkdirSync(group);
-  const child = spawn('sh', ['-c', 'echo $$ > "$1/cgroup.procs" && exec chroot "$2" /program', 'sh', group, root], {
-    detached: true,
-    stdio: 'ignore',
-  });
+  // A root of its own, as containers have: its files are named from there.
+  mkdirSync(join(root, 'old'));
+  const inside =
+    'mount --bind "$1" "$1" && cd "$1" && /bin/busybox pivot_root . old && exec /busybox sh -c "/busybox umount -l /old; exec /program"';
+  const enter = 'echo $$ > "$1/cgroup.procs" && exec unshare -m sh -c "$3" sh "$2"';
+  const child = spawn('sh', ['-c', enter, 'sh', group, root, inside], { detached: true, stdio: 'ignore' });
   return { id, child, group };
 };
 

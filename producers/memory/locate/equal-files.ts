@@ -70,8 +70,8 @@ export const openEqualFile = (
   close: () => void,
 ): Module => {
   if (search === null || source.size > MAX_HELD) return openModule(path, source, search, close);
-  if (!standsAlone(parseElf(source), search)) return openModule(path, source, search, close);
   let one = held.get(keyOf(path, digestOf(source)));
+  if (!standsAlone(one?.module.elf ?? parseElf(source), search)) return openModule(path, source, search, close);
   if (one === undefined) {
     // What is held is what its own digest names, whatever was read before.
     const bytes = Buffer.allocUnsafeSlow(source.size);
