@@ -20,18 +20,22 @@ const TYPES: Readonly<Record<DecodedParameter['kind'], ValueType>> = {
 /** Larger integers leave as decimal text. */
 const MOST_EXACT = 2n ** 52n;
 
-const NOTHING = { int: null, real: null, text: null } as const;
+/** One literal with every member written out: copying objects into objects costs several times more, for each value of each look. */
+const told = (
+  name: string,
+  type: ValueType,
+  kind: Parameter['kind'],
+  int: number | null,
+  real: number | null,
+  text: string | null,
+): Parameter => ({ name, type, kind, int, real, text });
 
-const unavailable = (name: string, why: string): Parameter => ({
-  name,
-  type: 'unknown',
-  kind: 'unavailable',
-  ...NOTHING,
-  text: why,
-});
+const unavailable = (name: string, why: string): Parameter => told(name, 'unknown', 'unavailable', null, null, why);
 
-const wholeNumber = (value: number | bigint): Pick<Parameter, 'int' | 'real' | 'text'> =>
-  typeof value === 'bigint' ? { ...NOTHING, text: value.toString() } : { ...NOTHING, int: value };
+const whole = (name: string, type: ValueType, kind: Parameter['kind'], value: number | bigint): Parameter =>
+  typeof value === 'bigint'
+    ? told(name, type, kind, null, null, value.toString())
+    : told(name, type, kind, value, null, null);
 
 /** Structures and arrays as JSON, integers in full. */
 const compositeText = (value: ParameterValue): string =>
@@ -39,25 +43,27 @@ const compositeText = (value: ParameterValue): string =>
     typeof part === 'bigint' || (typeof part === 'number' && !Number.isFinite(part)) ? String(part) : part,
   );
 
-const inClear = (parameter: DecodedParameter): Parameter => {
-  const { name, value, number } = parameter;
-  const head = { name, type: TYPES[parameter.kind], kind: parameter.valueKind };
-  switch (parameter.kind) {
+const inClear = ({ name, value, number, kind, valueKind }: DecodedParameter): Parameter => {
+  const type = TYPES[kind];
+  switch (kind) {
     case 'bool':
-      return { ...head, ...NOTHING, int: value === true ? 1 : 0 };
+      return told(name, type, valueKind, value === true ? 1 : 0, null, null);
     case 'float':
-      return { ...head, ...NOTHING, real: Number(value) };
-    case 'enum':
-      return { ...head, ...wholeNumber(number ?? 0), ...(typeof value === 'string' ? { text: value } : {}) };
+      return told(name, type, valueKind, null, Number(value), null);
+    case 'enum': {
+      if (typeof value !== 'string') return whole(name, type, valueKind, number ?? 0);
+      // A number too large for its place leaves the name alone.
+      return told(name, type, valueKind, typeof number === 'bigint' ? null : (number ?? 0), null, value);
+    }
     case 'text':
-      return { ...head, ...NOTHING, text: String(value) };
+      return told(name, type, valueKind, null, null, String(value));
     case 'struct':
     case 'array':
-      return { ...head, ...NOTHING, text: typeof value === 'string' ? value : compositeText(value) };
+      return told(name, type, valueKind, null, null, typeof value === 'string' ? value : compositeText(value));
     case 'pointer':
-      return { ...head, ...wholeNumber(number ?? 0) };
+      return whole(name, type, valueKind, number ?? 0);
     default:
-      return { ...head, ...wholeNumber(value as number | bigint) };
+      return whole(name, type, valueKind, value as number | bigint);
   }
 };
 
@@ -108,11 +114,10 @@ export class Release {
     return values.flatMap((value, i): Parameter[] => {
       const release = rules.get(`a${i}`) ?? 'none';
       if (release === 'none') return [];
-      const whole = BigInt(value);
-      const head = { name: `a${i}`, kind: 'current' } as const;
-      if (release === 'hash') return [{ ...head, type: 'hash', ...NOTHING, text: this.#hash(`whole:${whole}`) }];
-      const narrow = whole <= MOST_EXACT ? Number(whole) : whole;
-      return [{ ...head, type: 'uint', ...wholeNumber(narrow) }];
+      const number = BigInt(value);
+      const name = `a${i}`;
+      if (release === 'hash') return [told(name, 'hash', 'current', null, null, this.#hash(`whole:${number}`))];
+      return [whole(name, 'uint', 'current', number <= MOST_EXACT ? Number(number) : number)];
     });
   }
 
@@ -128,8 +133,7 @@ export class Release {
       // Why there is no value may tell of the value: an address, a length.
       return unavailable(parameter.name, release === 'clear' ? parameter.unavailable : 'no value');
     if (release === 'clear') return inClear(parameter);
-    const text = this.#hash(canonical(parameter));
-    return { name: parameter.name, type: 'hash', kind: parameter.valueKind, ...NOTHING, text };
+    return told(parameter.name, 'hash', parameter.valueKind, null, null, this.#hash(canonical(parameter)));
   }
 
   #hash(text: string): string {
