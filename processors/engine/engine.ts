@@ -2,7 +2,7 @@ import type { Batch, Commit, Output, Snapshot } from '../../infra/log/event-log.
 import type { SchemaTable } from '../../schemas/codec.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError, type ErrorCode } from '../../schemas/errors.js';
-import { EventChain } from '../../schemas/event-chain.js';
+import { CHAIN_START, EventChain } from '../../schemas/event-chain.js';
 import type { Micros, RecordName, Records, Tick, Verdict } from '../../schemas/records.js';
 import type { PinnedKeys } from '../../schemas/signed.js';
 import { taggedHash } from '../../schemas/tagged-hash.js';
@@ -77,7 +77,10 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   readonly #hosts: Host<State>[] = [];
   readonly #controller: Controller;
   readonly #snapshots: boolean;
-  readonly #chain: EventChain | null;
+  readonly #chain: EventChain;
+  /** Every stream's chain is followed from its beginning; otherwise those that the fold asks for. */
+  readonly #chained: boolean;
+  readonly #believes: boolean;
   readonly #verdictSchema: number;
   readonly #deadLetterSchema: number;
   #changed: Host<State>[] = [];
@@ -114,7 +117,9 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.#readers = new Readers(options.schemas, options.fold);
     this.#controller = new Controller(options.keys ?? new Map());
     this.#snapshots = options.snapshots ?? true;
-    this.#chain = options.fold.chained === true ? new EventChain(options.fold.topic) : null;
+    this.#chain = new EventChain(options.fold.topic);
+    this.#chained = options.fold.chained ?? false;
+    this.#believes = (options.keys?.size ?? 0) > 0;
     this.#verdictSchema = options.schemas.current('Verdict');
     this.#deadLetterSchema = options.schemas.current('DeadLetter');
     this.coordinates = { topic: options.fold.topic, partition: options.partition, offset: 0 };
@@ -181,7 +186,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
       this.missing = seq - position.seq - 1;
       if (this.missing > 0) counts.missing += this.missing;
       position.seq = seq;
-      if (this.#chain !== null) this.head = this.#follow(this.#chain, position, batch, i, reader.fingerprint);
+      this.head = position.head === null ? null : this.#follow(position, batch, i, reader.fingerprint);
       this.#host = host;
       if (!host.changed) {
         host.changed = true;
@@ -291,6 +296,21 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
     this.#toSay.push(wish);
   }
 
+  follow(): Buffer | null {
+    const position = this.#host.streams.newest;
+    const reader = this.#readers.at(this.#batch.schemas[this.#at]!);
+    if (!this.#believes || this.seq !== 0 || position?.seq !== 0 || reader.is !== 'event') return null;
+    if (position.head === null) {
+      position.head = Buffer.from(CHAIN_START);
+      this.head = this.#follow(position, this.#batch, this.#at, reader.fingerprint);
+    }
+    return position.head;
+  }
+
+  reached(stream: Buffer): number {
+    return this.#host.streams.reached(stream);
+  }
+
   wake(at: Micros, id: number): void {
     const host = this.#host;
     host.timers.set(at, id);
@@ -331,7 +351,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
 
   #newHost(slot: number): Host<State> {
     const key = this.#keys.key(slot);
-    const host = new Host<State>(key.toString('utf8'), key);
+    const host = new Host<State>(key.toString('utf8'), key, this.#chained);
     this.#hosts[slot] = host;
     return host;
   }
@@ -413,11 +433,11 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   }
 
   /** The chain's head with record `i` in it; a record that is missing before it breaks the chain for good. */
-  #follow(chain: EventChain, position: StreamPosition, batch: Batch, i: number, fingerprint: Buffer): Buffer | null {
+  #follow(position: StreamPosition, batch: Batch, i: number, fingerprint: Buffer): Buffer | null {
     if (this.missing > 0) position.head = null;
     const { head } = position;
     if (head !== null)
-      chain.move(head, position.seq, fingerprint, batch.bytes, batch.values[2 * i]!, batch.values[2 * i + 1]!);
+      this.#chain.move(head, position.seq, fingerprint, batch.bytes, batch.values[2 * i]!, batch.values[2 * i + 1]!);
     return head;
   }
 

@@ -48,6 +48,13 @@ export interface World {
   readonly missing: number;
   /** Head of the event's chain (event-chain.ts) with the event in it, to be copied by who keeps it; null: not followed, or records are missing before it. */
   readonly head: Buffer | null;
+  /**
+   * At a stream's first record: its chain is followed from here on, which costs a hash per record. The head with that record in it;
+   * null at a later one, and where no key is pinned, so that nobody could say what the head should be.
+   */
+  follow(): Buffer | null;
+  /** Highest seq of a stream (32 bytes) of the host; −1: none came. */
+  reached(stream: Buffer): number;
   emit(verdict: Verdict, supersedes?: Verdict): void;
   /** Leaves with the same commit as the verdicts, signed by whoever runs the fold; a replay has no key and says nothing. */
   say(wish: ToSay): void;
@@ -68,7 +75,7 @@ export interface Fold<Types extends RecordName, State> {
   readonly topic: string;
   /** Decode only these fields of these types. */
   readonly fields: { readonly [T in Types]: readonly (keyof Records[T])[] };
-  /** Follow the chain of each stream for `world.head`: a hash per record. */
+  /** Follow the chain of each stream for `world.head`: a hash per record. Otherwise of those that `world.follow` is called for. */
   readonly chained?: boolean;
   /** The only place where a key is a string. */
   initial(host: string): State;

@@ -18,7 +18,7 @@ export class Host<State> {
   /** Earliest deadline, so that an event without due timers costs one comparison. */
   due: Micros = Number.POSITIVE_INFINITY;
   readonly timers = new Timers();
-  readonly streams = new Streams();
+  readonly streams: Streams;
   /** Newest record of each kind and signer that spoke to this host, by the hash of both in hex. */
   readonly told = new Map<string, Newest>();
   head: Buffer = FIRST_HEAD;
@@ -29,5 +29,8 @@ export class Host<State> {
   constructor(
     readonly name: string,
     readonly key: Buffer,
-  ) {}
+    chained: boolean,
+  ) {
+    this.streams = new Streams(chained);
+  }
 }

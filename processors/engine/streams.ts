@@ -9,8 +9,8 @@ const NO_HEAD = Buffer.alloc(0);
 /** A stream by the eight words of its name, in fields: comparing them is all that most events need. */
 export class StreamPosition {
   seq = -1;
-  /** Head of the event chain at `seq`, where the engine follows it, moved in place; null once a record was missing. */
-  head: Buffer | null = Buffer.from(CHAIN_START);
+  /** Head of the event chain at `seq`, moved in place; null: not followed, or a record was missing. */
+  head: Buffer | null = null;
   readonly #a: number;
   readonly #b: number;
   readonly #c: number;
@@ -56,6 +56,23 @@ export class Streams {
   /** Most recently used first. */
   #positions: StreamPosition[] = [];
   #newest: StreamPosition | null = null;
+  readonly #followed: boolean;
+
+  /** @param followed chains are followed from each stream's beginning */
+  constructor(followed: boolean) {
+    this.#followed = followed;
+  }
+
+  /** The stream of the newest event. */
+  get newest(): StreamPosition | null {
+    return this.#newest;
+  }
+
+  /** Highest seq seen of a stream (32 bytes); −1: none. */
+  reached(stream: Buffer): number {
+    const view = viewOf(stream);
+    return this.#positions.find((known) => known.is(view, 0))?.seq ?? -1;
+  }
 
   /** Position of the stream whose 32 bytes start at `start`; a new stream begins at −1. */
   position(bytes: Uint8Array, start: number): StreamPosition {
@@ -82,10 +99,16 @@ export class Streams {
     this.#newest = this.#positions[0] ?? null;
   }
 
+  #begin(bytes: Uint8Array, start: number): StreamPosition {
+    const position = new StreamPosition(bytes, start);
+    if (this.#followed) position.head = Buffer.from(CHAIN_START);
+    return position;
+  }
+
   #other(bytes: Uint8Array, start: number): StreamPosition {
     const view = viewOf(bytes);
     const at = this.#positions.findIndex((known) => known.is(view, start));
-    const found = at < 0 ? new StreamPosition(bytes, start) : this.#positions.splice(at, 1)[0]!;
+    const found = at < 0 ? this.#begin(bytes, start) : this.#positions.splice(at, 1)[0]!;
     this.#positions.unshift(found);
     if (this.#positions.length > REMEMBERED) this.#positions.pop();
     this.#newest = found;

@@ -1,7 +1,16 @@
 import type { Policy } from '../../schemas/policy/policy.js';
 import { type Known, UNKNOWN, type Value } from '../../schemas/policy/value.js';
-import type { Activation, Gap, Look, Micros, ProcessEvent, Records } from '../../schemas/records.js';
-import type { Fold, Said, WideRecordName, World } from '../engine/fold.js';
+import type {
+  Activation,
+  Gap,
+  Look,
+  Micros,
+  ProcessEvent,
+  Records,
+  StreamOpened,
+  Tick,
+} from '../../schemas/records.js';
+import type { Fold, HostRecordName, Said, WideRecordName, World } from '../engine/fold.js';
 import type { SeenCall } from './belief/advance.js';
 import { type CallPlan, fillArguments, type Source } from './call.js';
 import { type Keep, observe } from './coverage/stretch.js';
@@ -12,10 +21,11 @@ import { Instance, type Ordinals } from './instance.js';
 import type { PolicyInForce } from './policies.js';
 import { type Judged, newProcess, type Process, sliceOf, sliceText } from './process.js';
 import { decodeHost, encodeHost } from './snapshot.js';
+import { follow, noteHead, takeCheckpoint, waitForStreams } from './streams.js';
 import type { Track } from './track.js';
 import { FOLD } from './verdict.js';
 
-export type RuntimeEvents = 'ProcessEvent' | 'Activation' | 'Look' | 'Gap';
+export type RuntimeEvents = 'StreamOpened' | 'ProcessEvent' | 'Activation' | 'Look' | 'Gap';
 
 export interface RuntimeOptions {
   /** Policies that hold from the start and override every assignment. */
@@ -35,6 +45,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
   readonly version = FOLD.version;
   readonly topic = 'memory';
   readonly fields = {
+    StreamOpened: ['at', 'kind'],
     ProcessEvent: ['at', 'notBefore', 'process', 'container', 'kind', 'beginning', 'binary', 'image', 'parent'],
     Activation: ['at', 'notBefore', 'process', 'thread', 'function', 'beginning', 'parameters'],
     Look: ['at', 'notBefore', 'process', 'threads'],
@@ -61,14 +72,18 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
   }
 
   initial(host: string): HostState {
-    return { host, processes: new Map(), wakes: new Map(), nextId: 0 };
+    return { host, processes: new Map(), wakes: new Map(), nextId: 0, streams: new Map() };
   }
 
   step(state: HostState, type: RuntimeEvents, event: Records[RuntimeEvents], world: World): HostState {
     this.#count(world);
     if (world.missing > 0)
       for (const process of state.processes.values()) this.#lose(process, (event as Gap).notBefore, world);
+    if (world.head !== null) noteHead(state.streams, state.host, world.head, world);
     switch (type) {
+      case 'StreamOpened':
+        follow(state.streams, (event as StreamOpened).kind, world);
+        break;
       case 'Activation':
         this.#activation(state, event as Activation, world);
         break;
@@ -93,6 +108,16 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
 
   broadcast(said: Said<WideRecordName>): void {
     if (said.name === 'Assignment') this.#inForce.assign(said.record);
+  }
+
+  tick(state: HostState, _tick: Tick, world: World): HostState {
+    if (state.streams.size > 0) waitForStreams(state.streams, state.host, world);
+    return state;
+  }
+
+  told(state: HostState, said: Said<HostRecordName | 'Revoked'>, world: World): HostState {
+    if (said.name === 'Checkpoint') takeCheckpoint(state.streams, state.host, said.record, world);
+    return state;
   }
 
   encode(state: HostState): Buffer {

@@ -1,5 +1,6 @@
 import type { Instance } from './instance.js';
 import type { Process } from './process.js';
+import type { AttestedStreams } from './streams.js';
 
 /** Everything that is known of one host. */
 export interface HostState {
@@ -8,4 +9,5 @@ export interface HostState {
   /** Instances by the number of their timer. */
   readonly wakes: Map<number, Instance>;
   nextId: number;
+  readonly streams: AttestedStreams;
 }

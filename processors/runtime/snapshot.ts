@@ -11,6 +11,7 @@ import { Instance } from './instance.js';
 import type { Machine } from './machine/machine.js';
 import type { PolicyInForce } from './policies.js';
 import { newProcess, type Process } from './process.js';
+import { type AttestedHead, type AttestedStream, newStream } from './streams.js';
 import { type Draft, type State, Track } from './track.js';
 import { valueFromJson, valueToJson } from './value-json.js';
 
@@ -199,6 +200,48 @@ interface ProcessJson {
   }[];
 }
 
+interface HeadJson {
+  readonly seq: number;
+  readonly head: string;
+}
+
+interface StreamJson extends Pick<AttestedStream, 'checked' | 'ticks' | 'said' | 'ended'> {
+  readonly name: string;
+  readonly awaited: HeadJson | null;
+  readonly newest: HeadJson | null;
+  /** The first head's seq, and all of them side by side. */
+  readonly first: number;
+  readonly heads: string;
+}
+
+const headToJson = (attested: AttestedHead | null): HeadJson | null =>
+  attested === null ? null : { seq: attested.seq, head: attested.head.toString('base64') };
+const headFromJson = (json: HeadJson | null): AttestedHead | null =>
+  json === null ? null : { seq: json.seq, head: Buffer.from(json.head, 'base64') };
+
+const streamToJson = ([name, stream]: readonly [string, AttestedStream]): StreamJson => {
+  const { checked, awaited, newest, ticks, said, ended } = stream;
+  const heads = stream.heads.entries();
+  return {
+    name,
+    checked,
+    awaited: headToJson(awaited),
+    newest: headToJson(newest),
+    ticks,
+    said,
+    ended,
+    first: heads[0]?.[0] ?? 0,
+    heads: Buffer.concat(heads.map(([, head]) => head)).toString('base64'),
+  };
+};
+
+const streamFromJson = ({ name, awaited, newest, first, heads, ...rest }: StreamJson): [string, AttestedStream] => {
+  const stream = { ...newStream(), ...rest, awaited: headFromJson(awaited), newest: headFromJson(newest) };
+  const bytes = Buffer.from(heads, 'base64');
+  for (let at = 0; at < bytes.length; at += 32) stream.heads.add(first + at / 32, bytes.subarray(at, at + 32));
+  return [name, stream];
+};
+
 export const encodeHost = (state: HostState): Buffer => {
   const processes = [...state.processes.values()].map((process) => ({
     name: process.name,
@@ -219,7 +262,8 @@ export const encodeHost = (state: HostState): Buffer => {
       instances: [...instances].map(([slice, instance]) => [slice, instanceToJson(instance)]),
     })),
   }));
-  return Buffer.from(JSON.stringify({ format: FORMAT, nextId: state.nextId, processes }));
+  const streams = state.streams.size === 0 ? {} : { streams: [...state.streams].map(streamToJson) };
+  return Buffer.from(JSON.stringify({ format: FORMAT, nextId: state.nextId, processes, ...streams }));
 };
 
 /** Throws SNAPSHOT_FOREIGN if the format, a policy or a machine is not the one that made it. */
@@ -228,10 +272,21 @@ export const decodeHost = (
   bytes: Buffer,
   byDigest: (digest: string) => PolicyInForce | undefined,
 ): HostState => {
-  const json = JSON.parse(bytes.toString('utf8')) as { format: number; nextId: number; processes: ProcessJson[] };
+  const json = JSON.parse(bytes.toString('utf8')) as {
+    format: number;
+    nextId: number;
+    processes: ProcessJson[];
+    streams?: StreamJson[];
+  };
   if (json.format !== FORMAT)
     throw new AttestreamError('SNAPSHOT_FOREIGN', `a snapshot of ${host} has format ${json.format}`);
-  const state: HostState = { host, processes: new Map(), wakes: new Map(), nextId: json.nextId };
+  const state: HostState = {
+    host,
+    processes: new Map(),
+    wakes: new Map(),
+    nextId: json.nextId,
+    streams: new Map((json.streams ?? []).map(streamFromJson)),
+  };
   for (const plain of json.processes) {
     const process = newProcess(plain.name, plain.complete, plain.begun);
     process.container = plain.container;

@@ -1,9 +1,9 @@
 import type { Evidence, Micros, Rest } from '../../schemas/records.js';
 import type { TpmPublic } from '../../schemas/tpm/public.js';
+import type { HeadWindow } from '../engine/head-window.js';
 import type { Findings } from './appraisal/findings.js';
 import type { Failure } from './checks/check.js';
 import type { Answered } from './checks/epoch.js';
-import type { HeadWindow } from './head-window.js';
 import type { BootLists } from './lists/boot-lists.js';
 
 /** unknown → enrolled → attested ⇄ stale; untrusted; revoked (startup.md §5). */

@@ -2,7 +2,7 @@ import { decodeRecord, encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
 import type { ImaRecord } from '../../schemas/ima/entry.js';
 import { ImaReplay } from '../../schemas/ima/replay.js';
-import { HeadWindow } from './head-window.js';
+import { HeadWindow } from '../engine/head-window.js';
 import type { HostState, StreamState, Waiting } from './host-state.js';
 import type { BootLists } from './lists/boot-lists.js';
 import type { KernelList } from './lists/kernel-list.js';

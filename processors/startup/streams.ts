@@ -1,6 +1,6 @@
 import type { ChainHead } from '../../schemas/records.js';
+import { HeadWindow } from '../engine/head-window.js';
 import type { Failure } from './checks/check.js';
-import { HeadWindow } from './head-window.js';
 import type { HostState, StreamState } from './host-state.js';
 
 /** Heads that are kept of a stream, so that a quote can name one that lies a little back. */

@@ -22,6 +22,8 @@ const world = {
   tick: null as number | null,
   missing: 0,
   head: null,
+  follow: () => null,
+  reached: () => -1,
   emit: (verdict: Verdict) => verdicts.push(verdict),
   say: (wish: ToSay) => said.push(wish),
   wake: () => undefined,

@@ -79,6 +79,8 @@ export class Judge {
       tick: null,
       missing,
       head: null,
+      follow: () => null,
+      reached: () => -1,
       say: () => undefined,
       emit: (verdict) => this.verdicts.push(verdict),
       wake: () => {},

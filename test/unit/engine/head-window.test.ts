@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { HeadWindow } from '../../../processors/startup/head-window.js';
+import { HeadWindow } from '../../../processors/engine/head-window.js';
 
 const head = (n: number): Buffer => Buffer.alloc(32, n);
 

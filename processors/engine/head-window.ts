@@ -35,6 +35,17 @@ export class HeadWindow {
     return i >= 0 && i < this.#count ? this.#at(i) : undefined;
   }
 
+  /** Whether the newest head lies at `seq` or behind it. */
+  reaches(seq: number): boolean {
+    return this.#count > 0 && this.#first + this.#count > seq;
+  }
+
+  clear(): void {
+    this.#bytes = Buffer.alloc(0);
+    this.#oldest = 0;
+    this.#count = 0;
+  }
+
   /** Forgets all heads before `seq`. */
   dropBefore(seq: number): void {
     this.#drop(Math.max(0, Math.min(this.#count, seq - this.#first)));
