@@ -78,9 +78,7 @@ export class StoppedProcess {
     try {
       // Threads may be made while others are being stopped: until a round finds no new one.
       for (let round = 0; round < MAX_ROUNDS; round++) {
-        const fresh = readdirSync(tasks)
-          .map(Number)
-          .filter((tid) => !this.#signals.has(tid));
+        const fresh = threadsIn(tasks).filter((tid) => !this.#signals.has(tid));
         if (fresh.length === 0 || this.#signals.size + fresh.length > MAX_THREADS) break;
         for (const tid of fresh) {
           if (ptrace(PTRACE_SEIZE, tid, 0, 0) < 0) {
@@ -100,9 +98,7 @@ export class StoppedProcess {
       }
       this.threads = [...this.#signals.keys()].map(readRegisters).filter((thread) => thread !== null);
       const stopped = new Set(this.threads.map(({ tid }) => tid));
-      this.missed = readdirSync(tasks)
-        .map(Number)
-        .filter((tid) => !stopped.has(tid));
+      this.missed = threadsIn(tasks).filter((tid) => !stopped.has(tid));
       if (this.threads.length === 0) throw new AttestreamError('PROCESS_GONE', `there is no process ${pid}`);
     } catch (error) {
       this.resume();
@@ -139,6 +135,17 @@ export class StoppedProcess {
     if (held.size > 0) releaseLater();
   }
 }
+
+/** None where the process has ended. */
+const threadsIn = (tasks: string): number[] => {
+  try {
+    return readdirSync(tasks).map(Number);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return [];
+    throw error;
+  }
+};
 
 /** Threads that are to go on, with the signal that each is still to get. Only the thread that seized them can let them go. */
 const held = new Map<number, number>();
