@@ -34,7 +34,15 @@ void f4(unsigned long big, int n) { f5(BUSY, "plant/boiler"); sink += big + n; }
 void f3(char c, short s) { f4(1ul << 60, s); sink += c; }
 void f2(int round) { f3('x', round); sink++; }
 void f1(int round) { f2(round + 1); sink++; }
-int main(void) { for (int i = 0;; i++) f1(i); }`;
+#ifndef ENTER
+#define ENTER f1(i)
+#endif
+int main(void) { for (int i = 0;; i++) ENTER; }`;
+
+/** Ten frames in all: the system call's, five of its own, `main`, and the three of the C library that call it. */
+const TEN_IN_ALL = '-DENTER=f4(1ul << 60, i)';
+/** Those of them whose parameters are told. */
+const THREE: ReadonlySet<string> = new Set(['f6', 'f7', 'f8']);
 
 const POLICY = `id: bench
 functions:
@@ -168,6 +176,18 @@ export const bench = async (): Promise<Figure[]> => {
     const deep = openTarget(pid, new Set(policy.functions.keys()));
     const residue = spread(ROUNDS / 2, () => event(deep));
     deep.close();
+    const tenth = join(folder, 'in-all');
+    execFileSync('gcc', ['-O0', '-g', '-fno-omit-frame-pointer', TEN_IN_ALL, '-o', tenth, `${program}.c`]);
+    const other = spawn(tenth, { detached: true, stdio: 'ignore' });
+    let three: { frames: number; p50: number };
+    try {
+      nap(100);
+      const few = openTarget(other.pid!, THREE, { residue: false });
+      three = { frames: few.look().threads[0]!.frames.length, p50: spread(ROUNDS, () => event(few)).p50 };
+      few.close();
+    } finally {
+      other.kill('SIGKILL');
+    }
     const all = openTarget(pid);
     const everything = spread(ROUNDS / 4, () => event(all));
     all.close();
@@ -184,6 +204,11 @@ export const bench = async (): Promise<Figure[]> => {
       figure('look at a thread that did not run, p50', quiet.p50, null),
       figure(`${named} (baseline: the budget)`, decoded.p50, 60),
       figure('look to encoded event, p99', decoded.p99, null),
+      figure(
+        `look to encoded event, ${three.frames} frames, parameters of three functions, p50 (baseline: the budget)`,
+        three.p50,
+        60,
+      ),
       figure('the same with residue, p50', residue.p50, null),
       figure('the same with residue and the parameters of every function, p50', everything.p50, null),
       ...(
