@@ -3,7 +3,7 @@ const FIRST_ROOM = 8;
 
 /** The newest heads of a stream's chain, by seq, which has no holes: side by side, as there is one for every record of a host. */
 export class HeadWindow {
-  readonly #most: number;
+  #most: number;
   #bytes: Buffer = Buffer.alloc(0);
   /** A ring: place of the oldest head, and how many there are. */
   #oldest = 0;
@@ -49,6 +49,22 @@ export class HeadWindow {
   /** Forgets all heads before `seq`. */
   dropBefore(seq: number): void {
     this.#drop(Math.max(0, Math.min(this.#count, seq - this.#first)));
+  }
+
+  /** From now on keeps as many, which are no fewer than before. */
+  widen(most: number): void {
+    this.#most = most;
+  }
+
+  /** Seq of the oldest head. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** A copy of all heads side by side, oldest first. */
+  bytes(): Buffer {
+    const oldest = this.#oldest * HEAD;
+    return Buffer.concat([this.#bytes.subarray(oldest), this.#bytes.subarray(0, oldest)], this.#count * HEAD);
   }
 
   /** Oldest first. */

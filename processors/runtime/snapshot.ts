@@ -205,7 +205,7 @@ interface HeadJson {
   readonly head: string;
 }
 
-interface StreamJson extends Pick<AttestedStream, 'checked' | 'ticks' | 'said' | 'ended'> {
+interface StreamJson extends Pick<AttestedStream, 'checked' | 'ticks' | 'named' | 'said' | 'ended'> {
   readonly name: string;
   readonly awaited: HeadJson | null;
   readonly newest: HeadJson | null;
@@ -220,23 +220,23 @@ const headFromJson = (json: HeadJson | null): AttestedHead | null =>
   json === null ? null : { seq: json.seq, head: Buffer.from(json.head, 'base64') };
 
 const streamToJson = ([name, stream]: readonly [string, AttestedStream]): StreamJson => {
-  const { checked, awaited, newest, ticks, said, ended } = stream;
-  const heads = stream.heads.entries();
+  const { heads, checked, awaited, newest, ticks, named, said, ended } = stream;
   return {
     name,
     checked,
     awaited: headToJson(awaited),
     newest: headToJson(newest),
     ticks,
+    named,
     said,
     ended,
-    first: heads[0]?.[0] ?? 0,
-    heads: Buffer.concat(heads.map(([, head]) => head)).toString('base64'),
+    first: heads.size === 0 ? 0 : heads.first,
+    heads: heads.bytes().toString('base64'),
   };
 };
 
 const streamFromJson = ({ name, awaited, newest, first, heads, ...rest }: StreamJson): [string, AttestedStream] => {
-  const stream = { ...newStream(), ...rest, awaited: headFromJson(awaited), newest: headFromJson(newest) };
+  const stream = { ...newStream(rest.named), ...rest, awaited: headFromJson(awaited), newest: headFromJson(newest) };
   const bytes = Buffer.from(heads, 'base64');
   for (let at = 0; at < bytes.length; at += 32) stream.heads.add(first + at / 32, bytes.subarray(at, at + 32));
   return [name, stream];

@@ -6,6 +6,8 @@ import { FOLD } from './verdict.js';
 
 /** Heads that are kept of a stream: a quote names one that lies a little back. */
 const HEADS = 1024;
+/** Before the first checkpoint: there may never be one, and what is kept is in every snapshot. */
+const FIRST_HEADS = 128;
 /** Streams of one host that are followed: each restart of an agent opens a new one. */
 const STREAMS = 16;
 /** Ticks that records may be on their way which a checkpoint says were sent. */
@@ -29,6 +31,8 @@ export interface AttestedStream {
   newest: AttestedHead | null;
   /** Ticks since `awaited` was. */
   ticks: number;
+  /** A checkpoint spoke of it. */
+  named: boolean;
   /** What was said of it last. */
   said: StreamWord | '';
   /** Nothing can be found out any more: it was altered, or records are missing. */
@@ -37,12 +41,13 @@ export interface AttestedStream {
 
 export type AttestedStreams = Map<string, AttestedStream>;
 
-export const newStream = (): AttestedStream => ({
-  heads: new HeadWindow(HEADS),
+export const newStream = (named = false): AttestedStream => ({
+  heads: new HeadWindow(named ? HEADS : FIRST_HEADS),
   checked: -1,
   awaited: null,
   newest: null,
   ticks: 0,
+  named,
   said: '',
   ended: false,
 });
@@ -130,6 +135,8 @@ export const takeCheckpoint = (
   const name = stream.toString('hex');
   const known = streamOf(streams, name);
   if (known.ended || seq <= known.checked) return;
+  known.named = true;
+  known.heads.widen(HEADS);
   const attested = { seq, head: Buffer.from(head) };
   if (known.awaited === null) {
     known.awaited = attested;

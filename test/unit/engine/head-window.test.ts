@@ -14,6 +14,7 @@ test('keeps the newest heads and forgets the oldest', () => {
   expect(window.get(34)).toBeUndefined();
   expect(window.get(55)).toBeUndefined();
   expect(window.entries()).toEqual(Array.from({ length: 20 }, (_, i) => [35 + i, head(35 + i)]));
+  expect([window.first, window.bytes()]).toEqual([35, Buffer.concat(window.entries().map(([, bytes]) => bytes))]);
 });
 
 test('forgets what lies before a head, and goes on', () => {
@@ -36,4 +37,14 @@ test('begins anew at a head that does not follow', () => {
   for (let seq = 0; seq < 9; seq++) window.add(seq, head(seq));
   window.add(12, head(12));
   expect(window.entries()).toEqual([[12, head(12)]]);
+});
+
+test('keeps more once it is widened', () => {
+  const window = new HeadWindow(5);
+  for (let seq = 0; seq < 12; seq++) window.add(seq, head(seq));
+  window.widen(16);
+  for (let seq = 12; seq < 30; seq++) window.add(seq, head(seq));
+  expect(window.entries()).toEqual(Array.from({ length: 16 }, (_, i) => [14 + i, head(14 + i)]));
+  window.clear();
+  expect([window.size, window.reaches(0), window.bytes().length]).toEqual([0, false, 0]);
 });
