@@ -32,7 +32,7 @@ export class EventChain {
   readonly #input: Buffer;
   readonly #view: DataView;
   /** The input up to the end of a body, by its length: there are few lengths, and a view costs as much as a short hash. */
-  readonly #inputs: (Buffer | undefined)[] = [];
+  readonly #inputs: (Buffer | undefined)[] = new Array(SHORT_BODY + 1).fill(undefined);
   readonly #head: number;
   readonly #seq: number;
   readonly #fingerprint: number;
