@@ -11,6 +11,10 @@ const SHORT = 8;
 /** To the millisecond: a table is for people. JSON has the microseconds. */
 const shortTime = (at: number): string => new Date(Math.floor(at / 1000)).toISOString().replace('T', ' ');
 
+/** A stream is named by a hash, of which the beginning tells it from others. */
+const whoOf = (kind: string, process: string, slice: string): string =>
+  kind === 'stream' ? `stream ${slice.slice(0, SHORT)}` : slice === '' ? process : `${process} [${slice}]`;
+
 /** A verdict's JSON (`verdictJson`) as a table's row: the start of its id for `explain`, when, what, of whom (slices in brackets), and why. */
 export const verdictRow = (json: Record<string, unknown>): Record<string, unknown> => {
   const { host, process, slice } = json['subject'] as Record<string, string>;
@@ -19,7 +23,7 @@ export const verdictRow = (json: Record<string, unknown>): Record<string, unknow
     at: shortTime(json['at'] as number),
     state: json['state'],
     host: host!.slice(0, SHORT),
-    process: slice === '' ? process : `${process} [${slice}]`,
+    process: whoOf(json['kind'] as string, process!, slice!),
     message: json['message'],
   };
 };

@@ -1,6 +1,10 @@
+import { createPublicKey } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { Entry, EventLog, Snapshot } from '../../infra/log/event-log.js';
 import { memoryLog } from '../../infra/log/memory-log.js';
+import { openTrace } from '../../infra/log/trace/trace-log.js';
 import { runDigest } from '../../processors/engine/digest.js';
 import { createEngine, type EngineCounts } from '../../processors/engine/engine.js';
 import { runStartupProcessor } from '../../processors/run/startup-processor.js';
@@ -13,9 +17,10 @@ import type { Activation, RecordName, Records, Verdict } from '../../schemas/rec
 import { type PinnedKeys, pinnedKeys, signRecord } from '../../schemas/signed.js';
 import { partitionOf } from '../../schemas/topics.js';
 import { MeasuredHost, policyText, STRANGER, VERIFIER } from '../support/measured-host.js';
+import { cli } from '../support/run-cli.js';
+import { temporaryFolder } from '../support/tmp.js';
 
-const POLICY = parsePolicy(
-  `id: door
+const POLICY_TEXT = `id: door
 binary: any
 functions: { open: {}, close: {} }
 machine:
@@ -23,10 +28,11 @@ machine:
   states:
     shut: { on: { open: wide } }
     wide: { on: { close: shut } }
-`,
-  'door.yaml',
-);
+`;
+const POLICY = parsePolicy(POLICY_TEXT, 'door.yaml');
 const HOST_POLICY = hostPolicyFromDocument(JSON.parse(policyText()), 'gateways');
+
+const folder = temporaryFolder('attested');
 
 /** A record as it stands in the partition. */
 interface Stored {
@@ -400,6 +406,29 @@ describe('a stream of memory is held against what its TPM attested', () => {
     expect([unpinned.followed, unpinned.states]).toEqual([0, []]);
     const imported = await judge((await attested('import')).filter(({ name }) => name !== 'Checkpoint'));
     expect(imported.followed).toBe(0);
+  });
+
+  test('a replay says it in words, and ends as with any violation', async () => {
+    const [policy, key] = [join(folder, 'door.yaml'), join(folder, 'verifier.pub')];
+    writeFileSync(policy, POLICY_TEXT);
+    writeFileSync(key, createPublicKey(VERIFIER).export({ type: 'spki', format: 'pem' }));
+    const written = async (name: string, records: readonly Stored[]): Promise<string> => {
+      const log = await openTrace(join(folder, name));
+      await log.createTopic('memory', 1);
+      await log.append(
+        { topic: 'memory', partition: 0 },
+        records.map((record) => entryOf(log, record)),
+      );
+      await log.close();
+      return join(folder, name);
+    };
+    const replayed = async (trace: string) => cli(['replay', trace, '--policy', policy, '--trust', key]);
+    expect(await replayed(await written('whole', whole))).toMatchObject({ code: 0 });
+    const { code, stdout } = await replayed(
+      await written('altered', whole.with(of(20), changed(of(20), { thread: 2 }))),
+    );
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/violated .* stream [0-9a-f]{8} .*among records 11 to/);
   });
 
   test('the same is said however it runs', async () => {
