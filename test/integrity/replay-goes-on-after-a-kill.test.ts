@@ -70,7 +70,7 @@ realPart('build', distProbe)('a replay that keeps its state', () => {
     writeFileSync(policy, WORKLOAD_POLICY);
     await succeed(['import', events, '--out', trace, '--partitions', `${PARTITIONS}`]);
     whole = await succeed(['replay', trace, '--policy', policy, '--output', 'ndjson'], [1]);
-  }, 60_000);
+  }, 240_000);
 
   test('says the same as one that keeps nothing', async () => {
     const kept = await succeed(replayInto('kept'), [1]);
@@ -96,7 +96,7 @@ realPart('build', distProbe)('a replay that keeps its state', () => {
       expect(digestsOf(ran)).toEqual(digestsOf(whole));
       expect(ran.stdout === whole.stdout).toBe(true);
     },
-    60_000,
+    240_000,
   );
 
   test('is refused to another policy', async () => {
