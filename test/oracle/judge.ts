@@ -41,7 +41,12 @@ export const judgeProcess = async (pid: number, program: string): Promise<Judged
   const target = openTarget(pid);
   try {
     await target.image.ready();
-    const look = target.look();
+    let look = target.look();
+    // On a busy machine a thread may still be on its way into its wait.
+    for (let tries = 0; tries < 100 && look.threads.some(({ outcome }) => outcome !== 'sampled'); tries++) {
+      await delay(50);
+      look = target.look();
+    }
     const truth = await gdbTruth(pid);
     const comparison = newComparison();
     for (const thread of look.threads) {
