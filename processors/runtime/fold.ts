@@ -53,6 +53,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
   } as const;
   readonly #inForce: InForce;
   #offset = -1;
+  #host = '';
   #ordinal = 0;
   readonly #ordinals: Ordinals = { next: () => this.#ordinal++ };
   /** One call object for all complete observations: histories copy what they keep. */
@@ -76,7 +77,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
   }
 
   step(state: HostState, type: RuntimeEvents, event: Records[RuntimeEvents], world: World): HostState {
-    this.#count(world);
+    this.#count(state.host, world);
     if (world.missing > 0)
       for (const process of state.processes.values()) this.#lose(process, (event as Gap).notBefore, world);
     if (world.head !== null) noteHead(state.streams, state.host, world.head, world);
@@ -101,7 +102,7 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
   }
 
   timer(state: HostState, id: number, world: World): HostState {
-    this.#count(world);
+    this.#count(state.host, world);
     state.wakes.get(id)?.elapse(world.now, sourceOf(world), world, this.#ordinals);
     return state;
   }
@@ -128,12 +129,16 @@ class RuntimeFold implements Fold<RuntimeEvents, HostState> {
     return decodeHost(host, bytes, (digest) => this.#inForce.byDigest(digest));
   }
 
-  /** Verdicts of one record are numbered from 0, those of the timers that it let fire before it included. */
-  #count(world: World): void {
-    if (world.coordinates.offset !== this.#offset) {
-      this.#offset = world.coordinates.offset;
-      this.#ordinal = 0;
-    }
+  /**
+   * A host's verdicts of one record are numbered from 0, those of the timers that it let fire before it included. One tick speaks to
+   * every host: which others are in the partition must not show.
+   */
+  #count(host: string, world: World): void {
+    const { offset } = world.coordinates;
+    if (offset === this.#offset && host === this.#host) return;
+    this.#offset = offset;
+    this.#host = host;
+    this.#ordinal = 0;
   }
 
   // --- complete observations ---
