@@ -157,6 +157,15 @@ describe('innocent lives are affirmed', () => {
       },
     ],
     [
+      'when the list ran ahead into registers that no TPM has',
+      (host) => {
+        for (const pcr of [99, -1, 2 ** 30]) host.list.push({ ...imaRecord(FILES[0]!, sha256(FILES[0]!)), pcr });
+        host.sendList();
+        host.evidence();
+        host.tick();
+      },
+    ],
+    [
       'when somebody poisoned the tail, once the host said what it really measured',
       (host) => {
         host.sendEntry(host.list.length, imaRecord('/usr/bin/evil', sha256('evil')));

@@ -1,4 +1,5 @@
 import type { BankModes } from '../../../schemas/ima/bank-mode.js';
+import { MAX_PCR } from '../../../schemas/ima/binary-layout.js';
 import type { ImaRecord } from '../../../schemas/ima/entry.js';
 import {
   type PrefixMatch as FoundPrefix,
@@ -121,8 +122,10 @@ const search = (
   const prefix = new ImaPrefixSearch(start, values, modes);
   const span = emptySpan();
   for (let index = start.count; index < until; index++) {
+    // What no TPM has was never extended: what counts is what stands before it.
+    if (!list.tail.span(index, span) || span.pcr < 0 || span.pcr > MAX_PCR) break;
     // Records are hashed in batches: that a prefix was found may become known some records later.
-    if (!list.tail.span(index, span) || prefix.extendSpan(span)) break;
+    if (prefix.extendSpan(span)) break;
   }
   return prefix;
 };
