@@ -1,14 +1,14 @@
-import type { Parameter, ValueKind } from './records.js';
+import type { Parameter, ValueKind, ValueType } from './records.js';
 
 /** Beyond ±2^52 a zigzag varint leaves the exact doubles: larger integers travel as decimal text. */
 const EXACT = 2 ** 52;
 
-/** A parameter that is an integer of up to 64 bits. */
+/** A parameter that is an integer of up to 64 bits, of whatever type. */
 export const integerParameter = (
   name: string,
   value: number | bigint,
   kind: ValueKind,
-  type: 'int' | 'uint' = 'int',
+  type: ValueType = 'int',
 ): Parameter => {
   const small =
     typeof value === 'number'

@@ -1,4 +1,5 @@
 import { AttestreamError } from '../../schemas/errors.js';
+import { integerParameter } from '../../schemas/parameter.js';
 import type { Parameter, ValueType } from '../../schemas/records.js';
 import { FloatText, NumberText } from './number-text.js';
 
@@ -43,10 +44,7 @@ const integer = (name: string, digits: string, type: 'int' | 'uint' | null): Par
   const kind = type ?? (big >= INT64 ? 'uint' : 'int');
   if (kind === 'int' ? big < -INT64 || big >= INT64 : big < 0n || big >= 2n * INT64)
     throw refuse(name, digits, kind === 'int' ? 'an integer of 64 bits' : 'an unsigned integer of 64 bits');
-  const number = Number(big);
-  return Number.isSafeInteger(number)
-    ? value(name, kind, number, null, null)
-    : value(name, kind, null, null, big.toString());
+  return integerParameter(name, big, 'entry', kind);
 };
 
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -58,7 +56,7 @@ const fromText = (name: string, text: string, type: ColumnType): Parameter => {
       return value(name, 'string', null, null, text);
     case 'enum':
       return WHOLE.test(text) && Number.isSafeInteger(Number(text))
-        ? value(name, 'enum', Number(text) + 0, null, null)
+        ? integerParameter(name, Number(text) + 0, 'entry', 'enum')
         : value(name, 'enum', null, null, text);
     case 'bool': {
       const word = text.trim().toLowerCase();
@@ -89,7 +87,7 @@ const shown = (given: string, textual: boolean): ColumnType => {
 };
 
 /**
- * A cell as a parameter. JSON numbers: whole → int, else double; beyond 2^53 as decimal text.
+ * A cell as a parameter. JSON numbers: whole → int, else double; beyond 2^52 as decimal text.
  * @param textual the format has no types of its own (CSV): text that looks like a number is one, an empty cell is unavailable
  * @throws IMPORT_VALUE for nested values and for what does not fit the type
  */
@@ -97,7 +95,7 @@ export const toParameter = (name: string, given: unknown, type: ColumnType | nul
   switch (typeof given) {
     case 'number':
       if (type === null || type === 'int') {
-        if (Number.isSafeInteger(given)) return value(name, 'int', given + 0, null, null);
+        if (Number.isSafeInteger(given)) return integerParameter(name, given + 0, 'entry');
         if (type === null) return value(name, 'double', null, given, null);
       }
       return fromText(name, String(given), type);

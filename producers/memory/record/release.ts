@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { integerParameter } from '../../../schemas/parameter.js';
 import type { ParameterRule, Policy } from '../../../schemas/policy/policy.js';
 import type { Parameter, ValueType } from '../../../schemas/records.js';
 import type { DecodedParameter, ParameterValue } from '../dwarf/values.js';
@@ -17,9 +18,6 @@ const TYPES: Readonly<Record<DecodedParameter['kind'], ValueType>> = {
   other: 'unknown',
 };
 
-/** Larger integers leave as decimal text. */
-const MOST_EXACT = 2n ** 52n;
-
 /** One literal with every member written out: copying objects into objects costs several times more, for each value of each look. */
 const told = (
   name: string,
@@ -31,11 +29,6 @@ const told = (
 ): Parameter => ({ name, type, kind, int, real, text });
 
 const unavailable = (name: string, why: string): Parameter => told(name, 'unknown', 'unavailable', null, null, why);
-
-const whole = (name: string, type: ValueType, kind: Parameter['kind'], value: number | bigint): Parameter =>
-  typeof value === 'bigint'
-    ? told(name, type, kind, null, null, value.toString())
-    : told(name, type, kind, value, null, null);
 
 /** Structures and arrays as JSON, integers in full. */
 const compositeText = (value: ParameterValue): string =>
@@ -51,9 +44,9 @@ const inClear = ({ name, value, number, kind, valueKind }: DecodedParameter): Pa
     case 'float':
       return told(name, type, valueKind, null, Number(value), null);
     case 'enum': {
-      if (typeof value !== 'string') return whole(name, type, valueKind, number ?? 0);
+      if (typeof value !== 'string') return integerParameter(name, number ?? 0, valueKind, type);
       // A number too large for its place leaves the name alone.
-      return told(name, type, valueKind, typeof number === 'bigint' ? null : (number ?? 0), null, value);
+      return told(name, type, valueKind, integerParameter(name, number ?? 0, valueKind, type).int, null, value);
     }
     case 'text':
       return told(name, type, valueKind, null, null, String(value));
@@ -61,9 +54,9 @@ const inClear = ({ name, value, number, kind, valueKind }: DecodedParameter): Pa
     case 'array':
       return told(name, type, valueKind, null, null, typeof value === 'string' ? value : compositeText(value));
     case 'pointer':
-      return whole(name, type, valueKind, number ?? 0);
+      return integerParameter(name, number ?? 0, valueKind, type);
     default:
-      return whole(name, type, valueKind, value as number | bigint);
+      return integerParameter(name, value as number | bigint, valueKind, type);
   }
 };
 
@@ -117,7 +110,7 @@ export class Release {
       const number = BigInt(value);
       const name = `a${i}`;
       if (release === 'hash') return [told(name, 'hash', 'current', null, null, this.#hash(`whole:${number}`))];
-      return [whole(name, 'uint', 'current', number <= MOST_EXACT ? Number(number) : number)];
+      return [integerParameter(name, number, 'current', 'uint')];
     });
   }
 

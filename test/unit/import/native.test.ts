@@ -34,6 +34,18 @@ test('one record a row, numbered per host from 0 in order of arrival, late rows 
   });
 });
 
+test('integers up to those that a number holds exactly are taken, and told in full', async () => {
+  const { activations } = await rows(
+    row({ parameters: { a: 9007199254740991, b: -9007199254740991, c: 4503599627370497, d: 4503599627370495 } }),
+  );
+  expect(activations[0]!.parameters.map(({ type, int, text }) => [type, int, text])).toEqual([
+    ['int', null, '9007199254740991'],
+    ['int', null, '-9007199254740991'],
+    ['int', null, '4503599627370497'],
+    ['int', 4503599627370495, null],
+  ]);
+});
+
 test('values keep their kind and all their digits', async () => {
   const line =
     `{"at":${T0},"process":"p","function":"f","parameters":{"a":-7,"b":0.5,"c":9007199254740993,"d":-9223372036854775808,` +

@@ -55,6 +55,20 @@ test('a hash tells equality under one key, across widths, and no more', () => {
   expect(hash(release, 'int', 42)).not.toBe(hash(new Release(policy), 'int', 42));
 });
 
+test('an integer that the encoding of records cannot hold leaves as text, whatever a program puts there', () => {
+  const release = new Release(policy, key);
+  for (const value of [2 ** 53 - 1, -(2 ** 53 - 1), 2 ** 52 + 1]) {
+    const [told] = release.apply('f', [parameter('open', 'int', value)]);
+    expect(told).toMatchObject({ type: 'int', int: null, text: String(value) });
+    const [named] = release.apply('f', [parameter('open', 'enum', 'OPEN', { number: value })]);
+    expect(named).toMatchObject({ type: 'enum', int: null, text: 'OPEN' });
+  }
+  expect(release.apply('f', [parameter('open', 'int', 2 ** 52 - 1)])[0]).toMatchObject({
+    int: 2 ** 52 - 1,
+    text: null,
+  });
+});
+
 test('each kind of value stands where its type has it', () => {
   const release = new Release(policy, key);
   const told = (kind: DecodedParameter['kind'], value: DecodedParameter['value'], more?: Partial<DecodedParameter>) =>
