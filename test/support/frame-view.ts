@@ -18,8 +18,6 @@ export const frameView = (elf: Elf, vaddr: number, more: Partial<FrameView> = {}
   ...more,
 });
 
-export const noMemory: MemoryReader = () => Buffer.alloc(0);
-
 /** Memory that reads as one byte everywhere. */
 export const filledMemory =
   (byte: number): MemoryReader =>

@@ -65,18 +65,6 @@ export const capabilityHandles = (tpm: Tpm, from: number): Promise<readonly numb
     (handle) => handle + 1,
   );
 
-/** Values of the properties from `from` on, by number. */
-export const capabilityProperties = async (tpm: Tpm, from: number): Promise<ReadonlyMap<number, number>> =>
-  new Map(
-    await all(
-      tpm,
-      TPM_CAP.properties,
-      from,
-      (reader): [number, number] => [reader.u32('property'), reader.u32('value')],
-      ([property]) => property + 1,
-    ),
-  );
-
 /** One property; null if this TPM does not have it. */
 export const capabilityProperty = async (tpm: Tpm, property: number): Promise<number | null> => {
   const { parameters } = await capability(tpm, TPM_CAP.properties, property, 1);

@@ -1,6 +1,6 @@
 import { isAttestreamError } from '../../../schemas/errors.js';
 import { Cursor } from '../elf/byte-source.js';
-import { convert, isFloat, isSigned, type NumberType, numberTypeAt, toFloat, toInteger } from './base-values.js';
+import { convert, type NumberType, numberTypeAt } from './base-values.js';
 import { arithmetic, compare } from './expression-arithmetic.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
 import { exactSleb, exactUleb } from './leb128.js';
@@ -387,7 +387,3 @@ const run = (expression: Buffer, evaluation: Evaluation, initial: bigint | null)
   if (pieces.length > 0) return { kind: 'pieces', pieces };
   return result();
 };
-
-/** For readers of operands: a typed number as what it stands for. */
-export const numberOfOperand = (bits: bigint, type: NumberType | null): bigint | number =>
-  isFloat(type) ? toFloat(bits, type!) : isSigned(type) ? toInteger(bits, type) : bits;

@@ -49,10 +49,6 @@ export const globalVariables = (info: DebugInfo, names: Iterable<string>): Reado
   return new Map([...found].map(([name, dies]) => [name, describe(name, dies)]));
 };
 
-/** One of `globalVariables`; null if no variable has that name. */
-export const globalVariable = (info: DebugInfo, name: string): GlobalVariable | null =>
-  globalVariables(info, [name]).get(name) ?? null;
-
 /** Its value by now. `bias`: run-time minus link-time address of its file. */
 export const readGlobal = (
   variable: GlobalVariable,
