@@ -1,9 +1,8 @@
 import { Cursor } from '../elf/byte-source.js';
 import { AT } from './constants.js';
 import type { DebugInfo } from './debug-info.js';
-import { passedValue } from './entry-values.js';
-import { frameBaseIsCfa, frameEvaluation } from './evaluation.js';
 import { evaluate, type Placed } from './expression.js';
+import { frameBaseIsCfa, frameEvaluation, passedValue } from './frame-evaluation.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
 import { type CompiledFunction, functionOf, parametersOf, type Scope, scopesAt } from './functions.js';
 import { type LineTable, readLineTable } from './line-table.js';
@@ -303,7 +302,7 @@ const isPassed = (expression: Buffer | null, passedIn: Buffer | null): boolean =
 
 const passedIn = (plan: ParameterPlan, frame: FrameView, fn: CompiledFunction, memory: MemoryReader): Buffer | null => {
   if (plan.shape.size < 1 || plan.shape.size > 8) return null;
-  const bits = passedValue(frame, fn, { kind: 'expression', expression: plan.passedIn! }, memory, 0, frameEvaluation);
+  const bits = passedValue(frame, fn, { kind: 'expression', expression: plan.passedIn! }, memory, 0);
   if (typeof bits === 'string') return null;
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt.asUintN(64, bits));

@@ -3,16 +3,73 @@ import { AT, TAG } from './constants.js';
 import { type Evaluation, evaluate, type Placed } from './expression.js';
 import type { FrameView, MemoryReader } from './frame-view.js';
 import { type CompiledFunction, functionOf } from './functions.js';
+import { expressionAt, type Location, locationOf } from './location-lists.js';
 import { OP } from './operations.js';
 import { enteredAt, linkedName, returnOf, routeTo, type TailCall } from './tail-calls.js';
 import { blockOf, chainOf, type Die, flagOf, referenceOf } from './unit.js';
 
+const bases = new WeakMap<CompiledFunction, Location>();
+
+const baseOf = (fn: CompiledFunction): Location => {
+  let known = bases.get(fn);
+  if (known === undefined) {
+    known = locationOf(fn.die, AT.frameBase);
+    bases.set(fn, known);
+  }
+  return known;
+};
+
+/** What a function's slots are counted from: nothing but the canonical frame address in most programs. */
+export const frameBaseIsCfa = (fn: CompiledFunction): boolean => {
+  const base = baseOf(fn);
+  return base.kind === 'always' && base.expression.length === 1 && base.expression[0] === OP.callFrameCfa;
+};
+
+/** Evaluates expressions that stand in a frame's function. */
+export const frameEvaluation = (
+  frame: FrameView,
+  fn: CompiledFunction,
+  memory: MemoryReader,
+  depth = 0,
+): Evaluation => {
+  const evaluation: Evaluation = {
+    unit: fn.unit,
+    frame,
+    memory,
+    bias: frame.bias,
+    depth,
+    frameBase() {
+      const expression = expressionAt(baseOf(fn), frame.vaddr);
+      if (expression === null) return 'the function has no frame base here';
+      const placed = evaluate(expression, { ...evaluation, frameBase: () => 'a frame base that needs itself' });
+      switch (placed.kind) {
+        case 'memory':
+          return placed.bits;
+        case 'value':
+          return placed.bits;
+        case 'register':
+          return (
+            frame.register(placed.register) ?? `register ${placed.register}, the frame base, is not known in this frame`
+          );
+        case 'none':
+          return placed.why;
+        default:
+          return 'the frame base is in pieces';
+      }
+    },
+    entryValue: (expression) => passedValue(frame, fn, { kind: 'expression', expression }, memory, depth),
+    passedValue(parameter) {
+      const at = fn.unit.header.start + parameter;
+      if (at >= fn.unit.header.end) return 'a parameter outside of its unit';
+      return passedValue(frame, fn, { kind: 'parameter', die: fn.unit.die(at) }, memory, depth);
+    },
+  };
+  return evaluation;
+};
+
 /** Calls gone back for one value. */
 const MAX_DEPTH = 24;
 const MAX_TOLD = 64;
-
-/** How expressions are evaluated that stand in a frame's function: its own rules may lead back here, one call further up. */
-export type EvaluationOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number) => Evaluation;
 
 /** Which parameter of a call is meant: one passed in a register, or one that the callee's debug information names. */
 export type Passed =
@@ -29,11 +86,10 @@ export const passedValue = (
   passed: Passed,
   memory: MemoryReader,
   depth: number,
-  evaluationOf: EvaluationOf,
 ): bigint | string => {
   if (depth >= MAX_DEPTH) return TOO_FAR;
   if (passed.kind === 'parameter' || passed.expression.length !== 1)
-    return findPassed(frame, fn, passed, memory, depth, evaluationOf);
+    return findPassed(frame, fn, passed, memory, depth);
   // What one frame was passed its callees often pass on: a value is followed up the stack once for all of them.
   let kept = inRegisters.get(frame);
   if (kept === undefined) {
@@ -43,7 +99,7 @@ export const passedValue = (
   const register = passed.expression[0]!;
   let value = kept.get(register);
   if (value === undefined) {
-    value = findPassed(frame, fn, passed, memory, depth, evaluationOf);
+    value = findPassed(frame, fn, passed, memory, depth);
     // Seen from here it is not too far.
     if (value !== TOO_FAR) kept.set(register, value);
   }
@@ -61,13 +117,14 @@ const findPassed = (
   passed: Passed,
   memory: MemoryReader,
   depth: number,
-  evaluationOf: EvaluationOf,
 ): bigint | string => {
-  const entered = entryOf(frame, fn, memory, depth, evaluationOf);
+  const entered = entryOf(frame, fn, memory, depth);
   if (typeof entered === 'string') return entered;
   const { call, from, calling } = entered;
   const value = toldOf(call, passed);
-  return value === null ? UNTOLD : valueOfPlaced(evaluate(value, evaluationOf(from, calling, memory, depth + 1)), from);
+  return value === null
+    ? UNTOLD
+    : valueOfPlaced(evaluate(value, frameEvaluation(from, calling, memory, depth + 1)), from);
 };
 
 const told = new WeakMap<Die, Map<Buffer | Die, Buffer | null>>();
@@ -123,28 +180,16 @@ interface Entry {
 /** By frame, which lasts for one look; also of frames that are gone: functions that left by a tail call. */
 const entries = new WeakMap<FrameView, Entry | string>();
 
-const entryOf = (
-  frame: FrameView,
-  fn: CompiledFunction,
-  memory: MemoryReader,
-  depth: number,
-  evaluationOf: EvaluationOf,
-): Entry | string => {
+const entryOf = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
   let entry = entries.get(frame);
   if (entry === undefined) {
-    entry = findEntry(frame, fn, memory, depth, evaluationOf);
+    entry = findEntry(frame, fn, memory, depth);
     entries.set(frame, entry);
   }
   return entry;
 };
 
-const findEntry = (
-  frame: FrameView,
-  fn: CompiledFunction,
-  memory: MemoryReader,
-  depth: number,
-  evaluationOf: EvaluationOf,
-): Entry | string => {
+const findEntry = (frame: FrameView, fn: CompiledFunction, memory: MemoryReader, depth: number): Entry | string => {
   const { caller } = frame;
   if (caller === null || frame.cfa === null) return 'the caller is not certain';
   const calling = caller.module.info === null ? null : functionOf(caller.module.info, caller.vaddr);
@@ -155,7 +200,7 @@ const findEntry = (
   if (route === 'by address') {
     const expression = blockOf(call, AT.callTarget) ?? blockOf(call, AT.gnuCallSiteTarget);
     if (expression === null) return UNCERTAIN;
-    const target = valueOfPlaced(evaluate(expression, evaluationOf(caller, calling, memory, depth + 1)), caller);
+    const target = valueOfPlaced(evaluate(expression, frameEvaluation(caller, calling, memory, depth + 1)), caller);
     if (typeof target === 'string') return UNCERTAIN;
     const vaddr = Number(target) - frame.bias;
     const called = vaddr === fn.entry ? fn : enteredAt(frame.module, vaddr);
