@@ -17,7 +17,7 @@ import { memoryLog } from '../infra/log/memory-log.js';
 import { boottimeMicros } from '../producers/identity/boottime.js';
 import { memoryAgent } from '../producers/memory/agent.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
-import type { Figure } from './look.js';
+import type { Figure } from './figure.js';
 
 /** Changes the root and leaves the old one; without libraries. */
 const BUSYBOX = '/bin/busybox';

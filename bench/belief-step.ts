@@ -5,14 +5,7 @@ import { policyInForce } from '../processors/runtime/policies.js';
 import { Track } from '../processors/runtime/track.js';
 import { policyFromDocument } from '../schemas/policy/parse.js';
 import { toXState } from '../schemas/policy/to-xstate.js';
-
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number;
-  readonly ratio: number;
-}
+import type { Figure } from './figure.js';
 
 const POLICY = {
   id: 'belief',
@@ -50,7 +43,7 @@ const rate = (steps: (count: number) => void, first: number): number => {
 };
 
 /** Steps of an exact run, and stretches of a belief in several states, beside an XState actor in the same run. */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const policy = policyFromDocument(POLICY, 'bench');
   const inForce = policyInForce(policy);
   const { machine } = inForce;

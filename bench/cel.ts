@@ -3,14 +3,7 @@ import { compileExpression } from '../schemas/policy/cel/compile.js';
 import type { Scope } from '../schemas/policy/cel/scope.js';
 import type { Environment } from '../schemas/policy/expression.js';
 import type { Known, Value } from '../schemas/policy/value.js';
-
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number;
-  readonly ratio: number;
-}
+import type { Figure } from './figure.js';
 
 const SCOPE: Scope = {
   parameters: [
@@ -46,12 +39,12 @@ const rate = (of: (i: number) => unknown): number => {
 };
 
 /** Compiled expressions, concrete and abstract, beside the library's own evaluation of the same text. */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const event = { function: 'actuate', at: 0, notBefore: 0, thread: 1, callers: [] };
   const args: (Value | undefined)[] = [0, 'auto'];
   const context: Value[] = [0];
   const env: Environment<Value> & Environment<Known> = { args, context, event, slice: null };
-  const results: Result[] = [];
+  const results: Figure[] = [];
   for (const [name, source, type] of SOURCES) {
     const { evaluate, abstract } = compileExpression(source, SCOPE, type, 'bench');
     const library = environmentOf(SCOPE).parse(source);

@@ -3,6 +3,7 @@ import type { Fold, World } from '../processors/engine/fold.js';
 import { SchemaTable } from '../schemas/codec.js';
 import type { Activation, Verdict } from '../schemas/records.js';
 import { PeersJob } from './engine-job.js';
+import type { Figure } from './figure.js';
 import { runFlink } from './peer-flink.js';
 
 interface State {
@@ -76,14 +77,6 @@ class StateMachines implements Fold<'Activation', State> {
   }
 }
 
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number | null;
-  readonly ratio: number | null;
-}
-
 const EVENTS = 20_000_000;
 const WARM_UP = 4_000_000;
 
@@ -115,7 +108,7 @@ export const ours = (): number => {
 };
 
 /** The engine on the peers' job, with Flink on the same job in the same run. */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const figure = ours();
   const flink = await runFlink();
   const baseline = 'missing' in flink ? null : flink.eventsPerCore;

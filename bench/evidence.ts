@@ -7,14 +7,7 @@ import { encodeRecord } from '../schemas/codec.js';
 import { hostPolicyFromDocument } from '../schemas/policy/host/parse.js';
 import { pinnedKeys } from '../schemas/signed.js';
 import { BenchHost, ENTRIES, type Placed, policyOfList, tickOf } from './evidence-workload.js';
-
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number;
-  readonly ratio: number;
-}
+import type { Figure } from './figure.js';
 
 const HOSTS = 60;
 const EPOCHS = 6;
@@ -77,7 +70,7 @@ const bareVerification = (): number => {
  * Evidence a second of a processor's time, from the bytes of the log to the verdict: hosts with lists of 780 entries, first each with its
  * whole list and a certification, then in delta mode (nothing new in the list). Beside it: bare signature checks.
  */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const verifier = generateKeyPairSync('ed25519').privateKey;
   const hosts = Array.from({ length: HOSTS }, (_, i) => new BenchHost(verifier, i));
   const ticks = Array.from({ length: EPOCHS + 1 }, (_, i) => tickOf(verifier, i));
@@ -109,7 +102,7 @@ export const bench = async (): Promise<Result[]> => {
       throw new Error(`the workload is not flawless: ${deadLetters} dead letters, ${verdicts} verdicts`);
   }
   const baseline = bareVerification();
-  const row = (name: string, figure: number): Result => ({
+  const row = (name: string, figure: number): Figure => ({
     name,
     figure,
     unit: 'evidence/s of CPU',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
-import type { Figure } from './look.js';
+import type { Figure } from './figure.js';
 
 /**
  * Waits as programs of devices do, in epoll_wait and in recv with a time-out, counts what interrupts them, and notes how much

@@ -8,15 +8,7 @@ import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import { encodeRecord } from '../schemas/codec.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
-
-export interface Figure {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  /** What the figure is compared with, in the same unit; null if there is nothing here to compare with. */
-  readonly baseline: number | null;
-  readonly ratio: number | null;
-}
+import type { Figure } from './figure.js';
 
 const ROUNDS = 10_000;
 const nap = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

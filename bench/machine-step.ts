@@ -4,14 +4,7 @@ import { type Errors, runStep } from '../processors/runtime/machine/run.js';
 import { policyFromDocument } from '../schemas/policy/parse.js';
 import { toXState } from '../schemas/policy/to-xstate.js';
 import type { Value } from '../schemas/policy/value.js';
-
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number;
-  readonly ratio: number;
-}
+import type { Figure } from './figure.js';
 
 /** The thermostat of the documentation, its counter bounded as there. */
 const THERMOSTAT = {
@@ -59,7 +52,7 @@ const rate = (steps: (count: number) => void, first: number): number => {
 };
 
 /** One step of the compiled machine, beside XState's pure function and its actor on the same events in the same run. */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const policy = policyFromDocument(THERMOSTAT, 'bench');
   const machine = compileMachine(policy);
   const read = machine.event('read_sensor');

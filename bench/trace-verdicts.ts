@@ -11,14 +11,7 @@ import { encodeRecord } from '../schemas/codec.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
 import { toXState } from '../schemas/policy/to-xstate.js';
 import type { Parameter } from '../schemas/records.js';
-
-interface Result {
-  readonly name: string;
-  readonly figure: number;
-  readonly unit: string;
-  readonly baseline: number;
-  readonly ratio: number;
-}
+import type { Figure } from './figure.js';
 
 const POLICY = `
 id: thermostat
@@ -154,7 +147,7 @@ const xstate = async (events: number): Promise<number> => {
 };
 
 /** A trace folder to its verdicts, as `replay` does it, beside XState actors in the same run. */
-export const bench = async (): Promise<Result[]> => {
+export const bench = async (): Promise<Figure[]> => {
   const folder = mkdtempSync(join(tmpdir(), 'attestream-bench-verdicts-'));
   try {
     const log = await openTrace(join(folder, 'trace'));
@@ -168,7 +161,7 @@ export const bench = async (): Promise<Result[]> => {
         return EVENTS / seconds;
       };
       const baseline = await xstate(200_000);
-      const row = (name: string, figure: number): Result => ({
+      const row = (name: string, figure: number): Figure => ({
         name,
         figure,
         unit: 'events/s per core',

@@ -46,7 +46,7 @@ import { endorsementQualifiedName, objectName, qualifiedName } from '../schemas/
 import { parsePublic } from '../schemas/tpm/public.js';
 import { publicKeyObject } from '../schemas/tpm/public-key.js';
 import { parseSignature, signatureFits, verifySignature } from '../schemas/tpm/signature.js';
-import type { Figure } from './look.js';
+import type { Figure } from './figure.js';
 
 /**
  * Milliseconds that a discrete TPM takes for a command, in round numbers: what the design assumes for extend and for
