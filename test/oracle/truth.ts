@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -41,6 +42,8 @@ export const gdbTruth = async (
   const first = settings.flatMap((setting) => ['-iex', setting]);
   const { stdout } = await run('gdb', ['-batch', '-nx', ...first, '-p', String(pid), '-x', script], {
     maxBuffer: 64 * 1024 * 1024,
+    // On some programs it crashes itself, and leaves its memory where it was started.
+    cwd: tmpdir(),
   });
   const line = stdout.split('\n').find((one) => one.startsWith('TRUTH '));
   if (line === undefined) throw new Error(`gdb told nothing of process ${pid}: ${stdout.slice(-500)}`);
