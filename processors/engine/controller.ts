@@ -1,11 +1,12 @@
 import { decodeRecord, encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
+import { type AssignmentRefusal, refuseAssignment } from '../../schemas/policy/assignments.js';
 import type { Approval, Assignment, Records, Revoked, Tick } from '../../schemas/records.js';
 import { isSigned, type PinnedKeys } from '../../schemas/signed.js';
 import type { HostRecordName, Said, WideRecordName } from './fold.js';
 
 /** Why a controller record is not acted on; `copy`: an equal one was taken already, which is no fault. */
-export type Refusal = { readonly refused: 'copy' } | { readonly refused: 'fault'; readonly message: string };
+export type Refusal = AssignmentRefusal;
 
 /** Newest number and signature of one kind of record by one verifier. */
 export interface Newest {
@@ -16,7 +17,7 @@ export interface Newest {
 /** Ticks that are kept per verifier: what evidence may answer, and how old a session's certificate may be. */
 const TICKS_KEPT = 64;
 
-const fault = (message: string): Refusal => ({ refused: 'fault', message });
+const fault = (message: string): Refusal => ({ refused: 'fault', code: 'RECORD_UNSIGNED', message });
 
 /** Null where the number increases. */
 const follows = (what: string, { number, signature }: Newest, last: Newest | undefined): Refusal | null => {
@@ -54,7 +55,7 @@ export class Controller {
     const verifier = record.verifierId.toString('hex');
     const refusal =
       name === 'Assignment'
-        ? this.#assignment(record as Assignment)
+        ? refuseAssignment(record as Assignment, this.#assignments.get((record as Assignment).id))
         : follows(name, record, this.#newest.get(name + verifier));
     if (refusal !== null) return refusal;
     this.#keep(name, record, verifier);
@@ -101,14 +102,6 @@ export class Controller {
         this.#keep(name, record, record.verifierId.toString('hex'));
       }
     }
-  }
-
-  #assignment(assignment: Assignment): Refusal | null {
-    const last = this.#assignments.get(assignment.id);
-    if (last === undefined || assignment.version > last.version) return null;
-    return assignment.signature.equals(last.signature)
-      ? { refused: 'copy' }
-      : fault(`assignment ${assignment.id} has version ${assignment.version}, ${last.version} is in force`);
   }
 
   #keep(name: WideRecordName, record: Records[WideRecordName], verifier: string): void {

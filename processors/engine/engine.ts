@@ -389,7 +389,7 @@ class PartitionEngine<Types extends RecordName, State> implements Engine, World 
   }
 
   #refused(refusal: Refusal | null, batch: Batch, i: number): boolean {
-    if (refusal?.refused === 'fault') this.#refuse(batch, i, 'RECORD_UNSIGNED', refusal.message);
+    if (refusal?.refused === 'fault') this.#refuse(batch, i, refusal.code, refusal.message);
     return refusal !== null;
   }
 

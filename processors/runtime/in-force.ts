@@ -1,22 +1,13 @@
+import { Assignments } from '../../schemas/policy/assignments.js';
 import type { Policy } from '../../schemas/policy/policy.js';
-import { matches, parseSelector, policyCovers, type Selector, type Subject } from '../../schemas/policy/selector.js';
+import { policyMayCover, type Subject } from '../../schemas/policy/selector.js';
 import type { Assignment } from '../../schemas/records.js';
 import { type PolicyInForce, policyInForce } from './policies.js';
-
-interface Assigned {
-  readonly id: string;
-  readonly policy: string;
-  readonly version: number;
-  readonly rebase: boolean;
-  readonly selector: Selector;
-}
 
 /** Which policies judge a new process: those given from the start, or else those that signed assignments put into force. */
 export class InForce {
   readonly #fixed: readonly PolicyInForce[] | null;
-  readonly #assigned = new Map<string, Assigned>();
-  #basis = '';
-  #rebase = '';
+  readonly #assigned = new Assignments();
   readonly #compiled = new Map<string, PolicyInForce>();
   readonly #blob: (digest: string) => Policy | undefined;
 
@@ -25,27 +16,23 @@ export class InForce {
     this.#fixed = fixed?.map((policy) => this.#take(policy)) ?? null;
   }
 
-  assign({ id, policy, selector, version, rebase }: Assignment): void {
-    if (policy === '') this.#assigned.delete(id);
-    else this.#assigned.set(id, { id, policy, version, rebase, selector: parseSelector(selector) });
-    const named = [...this.#assigned.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-    const words = (list: readonly Assigned[]): string => list.map((one) => `${one.id}@${one.version}`).join(' ');
-    this.#basis = words(named);
-    this.#rebase = words(named.filter((one) => one.rebase));
+  assign(assignment: Assignment): void {
+    this.#assigned.assign(assignment);
   }
 
   /** Names the assignments in force; and those of them that reach running processes. Equal after a restart. */
   get basis(): string {
-    return this.#basis;
+    return this.#assigned.basis;
   }
 
   get rebase(): string {
-    return this.#rebase;
+    return this.#assigned.rebase;
   }
 
   /** In the order in which they were given; assigned ones by the name of their assignment. */
   of(subject: Subject): readonly PolicyInForce[] {
-    return this.#candidates(subject).filter(({ policy }) => appliesTo(policy, subject));
+    // An imported process has no known binary or image.
+    return this.#candidates(subject).filter(({ policy }) => policyMayCover(policy, subject));
   }
 
   byDigest(digest: string): PolicyInForce | undefined {
@@ -57,10 +44,9 @@ export class InForce {
 
   #candidates(subject: Subject): readonly PolicyInForce[] {
     if (this.#fixed !== null) return this.#fixed;
-    return [...this.#assigned.values()]
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
-      .filter(({ selector }) => matches(selector, subject))
-      .map(({ policy }) => this.byDigest(policy))
+    return this.#assigned
+      .for(subject)
+      .map((digest) => this.byDigest(digest))
       .filter((policy) => policy !== undefined);
   }
 
@@ -70,10 +56,3 @@ export class InForce {
     return compiled;
   }
 }
-
-/** An imported process has no known binary or image: what is not known excludes nothing. */
-const appliesTo = (policy: Policy, { binary, image }: Subject): boolean =>
-  policyCovers(
-    { binary: binary === '' ? 'any' : policy.binary, image: image === '' ? null : policy.image },
-    { binary, image },
-  );

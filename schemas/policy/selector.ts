@@ -39,8 +39,12 @@ export const parseSelector = (text: string): Selector => {
   return selector;
 };
 
-export const matches = (selector: Selector, subject: Subject): boolean => {
-  for (const [key, glob] of selector) if (!globMatches(glob, subject[key])) return false;
+/** A part of the subject that is not given excludes nothing. */
+export const matches = (selector: Selector, subject: Partial<Subject>): boolean => {
+  for (const [key, glob] of selector) {
+    const part = subject[key];
+    if (part !== undefined && !globMatches(glob, part)) return false;
+  }
   return true;
 };
 
@@ -51,3 +55,13 @@ export const policyCovers = (
 ): boolean =>
   (policy.binary === 'any' || globMatches(policy.binary, process.binary)) &&
   (policy.image === null || globMatches(policy.image, process.image));
+
+/** As `policyCovers`, of a process of which not all may be known: an empty text excludes nothing. */
+export const policyMayCover = (
+  policy: Pick<Policy, 'binary' | 'image'>,
+  { binary, image }: Pick<Subject, 'binary' | 'image'>,
+): boolean =>
+  policyCovers(
+    { binary: binary === '' ? 'any' : policy.binary, image: image === '' ? null : policy.image },
+    { binary, image },
+  );
