@@ -32,19 +32,45 @@ suite(`what looks do to a program ${noCompiler}`, () => {
 
   test('its CPU time and its punctuality are what they are without looks', () => {
     const [target, other] = [openTarget(waiter!.pid), openTarget(twin!.pid)];
-    const { cpu, late } = disturbance(
-      waiter!,
+    const shown = repeatedly(
       () => void target.look(),
       () => void other.look(),
-      24,
-      120,
     );
     target.close();
     other.close();
-    // The interval covers 1, or comes so near that no program would notice.
-    expect(cpu.low).toBeLessThanOrEqual(1.02);
-    expect(cpu.high).toBeGreaterThanOrEqual(0.98);
-    expect(late.low).toBeLessThanOrEqual(1.05);
-    expect(late.high).toBeGreaterThanOrEqual(0.95);
+    expect(shown).toEqual([]);
   });
+
+  test('stopping it each time does show: the measure can tell', () => {
+    const [target, other] = [openTarget(waiter!.pid), openTarget(twin!.pid)];
+    const stopOften = (): void => {
+      for (let i = 0; i < 4; i++) target.lookStopped();
+    };
+    // As above, other work may widen an interval.
+    const lows = [0, 0, 0];
+    for (let i = 0; i < lows.length && !(lows[i - 1]! > 1); i++)
+      lows[i] = disturbance(waiter!, stopOften, () => void other.look(), 8, 120).cpu.low;
+    target.close();
+    other.close();
+    expect(Math.max(...lows)).toBeGreaterThan(1);
+  });
+
+  /**
+   * What is changed by looking, in every one of several measurements. Other work on the machine moves an interval of 95 % off 1
+   * now and then, and not twice alike; what looks did would stay.
+   */
+  function repeatedly(look: () => void, lookElsewhere: () => void): string[] {
+    const suspects = new Map<'cpu' | 'late', string>();
+    for (let i = 0; i < 6; i++) {
+      const measured = disturbance(waiter!, look, lookElsewhere, 16, 120);
+      for (const name of ['cpu', 'late'] as const) {
+        const { low, high } = measured[name];
+        const side = low > 1 ? 'more' : high < 1 ? 'less' : 'same';
+        if (i === 0) suspects.set(name, side);
+        if (side === 'same' || suspects.get(name) !== side) suspects.delete(name);
+      }
+      if (suspects.size === 0) break;
+    }
+    return [...suspects.keys()];
+  }
 });

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -107,7 +107,8 @@ export const compile = async (
   }
   if (pack !== undefined) {
     await run(pack, ['-e', program, '-o', `${program}.dwp`], { cwd: folder });
-    for (const file of readdirSync(folder)) if (file.endsWith('.dwo')) rmSync(join(folder, file));
+    for (const file of readdirSync(folder))
+      if (file.startsWith(basename(program)) && file.endsWith('.dwo')) rmSync(join(folder, file));
   }
   if (share === true) {
     copyFileSync(program, `${program}-twin`);

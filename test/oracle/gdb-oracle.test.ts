@@ -1,28 +1,31 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, expect, test } from '@jest/globals';
-import { start } from '../support/device.js';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { realPart } from '../support/real-part.js';
 import { temporaryFolder } from '../support/tmp.js';
 import { BUILDS, type Build, compile, toolMissing } from './builds.js';
 import { addKnown, type Comparison, compareKnown, type KnownValues } from './compare.js';
-import { becomeReady, gdbProbe, judgeProcess } from './judge.js';
+import { gdbProbe, judgeProcess } from './judge.js';
+import { type Place, placeFor } from './place.js';
 
 const folder = temporaryFolder('oracle');
 const only = process.env['ATTESTREAM_ORACLE'];
+const builds = BUILDS.filter(({ name }) => only === undefined || name.includes(only));
 const results = new Map<string, Comparison>();
-
-const gdb = realPart('gdb', gdbProbe);
-
 const known: KnownValues = new Map();
+const programs = new Map<Build, string>();
+let place: Place;
+
+beforeAll(async () => {
+  if (gdbProbe() !== null) return;
+  for (const build of builds) if (toolMissing(build) === '') programs.set(build, await compile(build, folder));
+  place = await placeFor(folder, [...programs.values()]);
+}, 180_000);
+
+afterAll(() => place?.stop(), 60_000);
 
 const judge = async (build: Build): Promise<Comparison> => {
-  const program = await compile(build, folder);
-  const ready = join(folder, 'ready');
-  rmSync(ready, { force: true });
-  const { pid } = start(program, [ready]);
+  const program = programs.get(build)!;
+  const { pid, end } = await place.start(program);
   try {
-    await becomeReady(ready);
     const { comparison, look, truth } = await judgeProcess(pid, program);
     if (build === BUILDS[0]) for (const frames of truth.values()) addKnown(frames, known);
     if (build.compiler === 'musl-gcc') {
@@ -33,13 +36,13 @@ const judge = async (build: Build): Promise<Comparison> => {
     }
     return comparison;
   } finally {
-    process.kill(pid, 'SIGKILL');
+    end();
   }
 };
 
-for (const build of BUILDS.filter(({ name }) => only === undefined || name.includes(only))) {
+for (const build of builds) {
   const missing = toolMissing(build);
-  const part = missing === '' ? gdb : realPart(build.compiler, () => missing);
+  const part = missing === '' ? realPart('gdb', gdbProbe) : realPart(build.compiler, () => missing);
   part(build.name, () => {
     test('no wrong frame and no wrong value', async () => {
       const comparison = await judge(build);
@@ -69,7 +72,7 @@ afterAll(() => {
     const share = `${((unavailable * 100) / Math.max(1, all)).toFixed(0)} %`;
     return [name, `${threads - incomplete}/${threads}`, frames, all, share, missed, unconfirmed].join(' | ');
   });
-  const head = 'build | stacks to the root | frames | parameters | unavailable | known to gdb only | unknown to gdb';
+  const head = `${place.name}: build | stacks to the root | frames | parameters | unavailable | known to gdb only | unknown to gdb`;
   process.stderr.write(`${head}\n${rows.join('\n')}\n`);
   if (process.env['ATTESTREAM_ORACLE_REASONS'] !== undefined)
     process.stderr.write(`${[...results].map(([name, result]) => reasonsOf(name, result)).join('\n')}\n`);
