@@ -122,7 +122,12 @@ export const bench = async (): Promise<Figure[]> => {
     const policy = parsePolicy(POLICY, 'bench.yaml');
     const part = memoryAgent({
       containers: async () => small.map(({ id }) => ({ id, name: id.slice(0, 12), image: 'bench' })),
-      policyFor: () => policy,
+      policies: {
+        basis: '',
+        rebase: '',
+        follow: async (_context, ready) => ready(),
+        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
+      },
       budget: { looks: 200, cpu: CPU },
       agent: 'bench',
       partitions: 1,

@@ -14,6 +14,8 @@ import { beginStream, hostIdentity } from './identity/host.js';
 import { Measurements } from './measurement/measurements.js';
 import { PublishedFile } from './measurement/published.js';
 import { EventStream } from './stream/event-stream.js';
+import { isLogAway } from './stream/keep-trying.js';
+import { together } from './stream/together.js';
 
 export interface AgentOptions {
   readonly log: EventLog;
@@ -65,6 +67,7 @@ export interface AgentContext {
 export interface AgentPart {
   /** Head of the part's own event chain, for evidence; null before its first record. */
   head(): ChainHead | null;
+  /** Until the context's `stop`. */
   run(context: AgentContext): Promise<void>;
 }
 
@@ -133,7 +136,7 @@ export const runAgent = async (options: AgentOptions): Promise<void> => {
     selection: options.selection,
     now,
   });
-  const attest = async (): Promise<void> => {
+  const attest = async (stop: AbortSignal): Promise<void> => {
     while (!stop.aborted)
       try {
         await runAttestation({
@@ -178,8 +181,8 @@ export const runAgent = async (options: AgentOptions): Promise<void> => {
     await events.flush();
     remember();
     options.onReady?.(host);
-    const context: AgentContext = { log, host, boot, stream, now, stop };
-    await Promise.all([attest(), ...parts.map((part) => part.run(context))]);
+    const context = { log, host, boot, stream, now };
+    await together(stop, attest, ...parts.map((part) => (halt: AbortSignal) => part.run({ ...context, stop: halt })));
   } finally {
     await producer.renew().catch(() => undefined);
     measurements.close();
@@ -190,6 +193,4 @@ export const runAgent = async (options: AgentOptions): Promise<void> => {
 const RE_ENROL_MS = 60_000;
 
 const isPassing = (error: unknown): boolean =>
-  isAttestreamError(error, 'TPM_UNREACHABLE') ||
-  isAttestreamError(error, 'TPM_COMMAND_FAILED') ||
-  isAttestreamError(error, 'KAFKA_UNREACHABLE');
+  isAttestreamError(error, 'TPM_UNREACHABLE') || isAttestreamError(error, 'TPM_COMMAND_FAILED') || isLogAway(error);

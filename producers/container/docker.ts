@@ -58,6 +58,10 @@ export const containers = async (choice: DockerChoice): Promise<Container[]> => 
     });
 };
 
+/** Those containers of an engine that have processes. Throws as `containers`. */
+export const runningContainers = async (choice: DockerChoice): Promise<Container[]> =>
+  (await containers(choice)).filter(({ state }) => state === 'running' || state === 'paused');
+
 /** What of a list a name means: a full id, else a name, else the beginning of one id. Throws CONTAINER_NOT_FOUND. */
 export const chooseContainer = (all: readonly Container[], wanted: string): Container | null => {
   const exact = all.find(({ id }) => id === wanted) ?? all.find(({ names }) => names.includes(wanted));

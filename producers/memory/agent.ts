@@ -1,17 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Policy } from '../../schemas/policy/policy.js';
 import type { ChainHead } from '../../schemas/records.js';
 import type { AgentContext, AgentPart } from '../agent.js';
-import { boottimeMicros } from '../identity/boottime.js';
 import { EventStream } from '../stream/event-stream.js';
-import { followPredictions } from './record/prediction-feed.js';
-import { ProcessWatch } from './record/process-watch.js';
-import { Recording } from './record/recording.js';
-import { startSampler } from './sample/start-sampler.js';
+import { keepTrying } from '../stream/keep-trying.js';
+import { aborted, every, together } from '../stream/together.js';
+import type { HeldPolicies, PolicySource } from './assigned/policy-source.js';
+import { ContainerLooks } from './record/container-looks.js';
+import { type LookRules, lookRules } from './record/look-rules.js';
 import type { Budget } from './schedule/rate-controller.js';
 
-/** A container as far as choosing its policy needs it. */
+/** A container as far as choosing its policies needs it. */
 export interface WatchedContainer {
   /** 64 hex digits. */
   readonly id: string;
@@ -20,10 +17,10 @@ export interface WatchedContainer {
 }
 
 export interface MemoryAgentOptions {
-  /** Containers that run now, asked again each second. Rejections are noted, and the last answer holds. */
+  /** Containers that run now, asked again each second. A rejection is noted once, and the last answer holds. */
   readonly containers: () => Promise<readonly WatchedContainer[]>;
-  /** The policy in force for a container; null: it is not looked at. */
-  readonly policyFor: (container: WatchedContainer) => Policy | null;
+  /** A container for which no policy holds is not looked at. */
+  readonly policies: PolicySource;
   /** Of each container. */
   readonly budget: Budget;
   /** Name and version of the program. */
@@ -32,118 +29,163 @@ export interface MemoryAgentOptions {
   readonly onNote?: (note: string) => void;
 }
 
-/** ms between scans for processes that began or ended, questions about containers, and appends to the log. */
-const SCAN_MS = 50;
+/** ms between questions about containers. */
 const CONTAINERS_MS = 1000;
-const FLUSH_MS = 200;
 
-/** The agent's part that looks at the processes of containers: many of them, one thread, one pass over the list of processes. */
+interface Watched {
+  readonly image: string;
+  /** A policy is in force for it whose document had not arrived when it was last asked for. */
+  waiting: boolean;
+}
+
+/**
+ * The agent's part that looks at the processes of containers: many of them, one thread, one pass over the list of processes.
+ * Thread and stream begin with the first container that a policy holds for.
+ */
 export const memoryAgent = (options: MemoryAgentOptions): AgentPart => {
   let events: EventStream | null = null;
   return {
     head: (): ChainHead | null => events?.head ?? null,
     async run(context) {
-      const { partitions, onNote } = options;
-      events = await EventStream.open({
-        log: context.log,
-        topic: 'memory',
-        stream: context.stream,
-        host: context.host,
-        stop: context.stop,
-        ...(onNote === undefined ? {} : { onTrouble: onNote }),
-        ...(partitions === undefined ? {} : { partitions }),
+      const { policies, partitions, onNote } = options;
+      let ready = (): void => {};
+      const known = new Promise<void>((resolve) => {
+        ready = resolve;
       });
-      await watchContainers(options, context, events);
+      let begin: (looks: ContainerLooks) => void = () => {};
+      const begun = new Promise<ContainerLooks>((resolve) => {
+        begin = resolve;
+      });
+      const open = (stop: AbortSignal): Promise<EventStream | undefined> =>
+        keepTrying(
+          () =>
+            EventStream.open({
+              log: context.log,
+              topic: 'memory',
+              stream: context.stream,
+              host: context.host,
+              stop,
+              ...(onNote === undefined ? {} : { onTrouble: onNote }),
+              ...(partitions === undefined ? {} : { partitions }),
+            }),
+          stop,
+          onNote,
+        );
+      await together(
+        context.stop,
+        (stop) => policies.follow({ ...context, stop }, ready),
+        async (stop) => {
+          await Promise.race([known, aborted(stop)]);
+          const containers = new Containers(options, context);
+          await every(CONTAINERS_MS, stop, async () => {
+            await containers.refresh();
+            if (containers.looks !== null || !containers.wanted || stop.aborted) return;
+            events = (await open(stop)) ?? null;
+            if (events !== null) begin(containers.begin(events));
+          });
+        },
+        async (stop) => {
+          const looks = await Promise.race([begun, aborted(stop)]);
+          await looks?.run(stop);
+        },
+      );
     },
   };
 };
 
-const watchContainers = async (
-  options: MemoryAgentOptions,
-  context: AgentContext,
-  events: EventStream,
-): Promise<void> => {
-  const { stop, now } = context;
-  const offset = Math.round(now() - boottimeMicros());
-  events.put('StreamOpened', {
-    at: now(),
-    kind: 'agent',
-    boot: context.boot,
-    offset,
-    agent: options.agent,
-    previous: [],
-  });
-  const sampler = startSampler({ offset, hashKey: randomBytes(32) });
-  const known = new Map<string, { readonly image: string; readonly policy: Policy }>();
-  const watch = new ProcessWatch({ containers: known });
-  const recording = new Recording({
-    sampler,
-    sink: events,
-    watch,
-    offset,
-    policyFor: (container) => known.get(container)?.policy ?? null,
-    imageOf: (container) => known.get(container)?.image ?? '',
-    budget: options.budget,
-  });
-  const ask = async (): Promise<void> => {
-    try {
-      const running = await options.containers();
-      const ids = new Set(running.map(({ id }) => id));
-      for (const id of known.keys())
-        if (!ids.has(id)) {
-          known.delete(id);
-          recording.leave(id);
-        }
-      for (const container of running) {
-        const policy = known.has(container.id) ? null : options.policyFor(container);
-        if (policy === null) continue;
-        known.set(container.id, { image: container.image, policy });
-        watch.reconsider();
-      }
-    } catch (error) {
-      options.onNote?.(`containers cannot be listed: ${(error as Error).message}`);
-    }
-  };
-  let failure: unknown;
-  const parts: Promise<void>[] = [];
-  const finish = new AbortController();
-  const halt = (): void => finish.abort();
-  stop.addEventListener('abort', halt, { once: true });
-  if (stop.aborted) halt();
-  const part = (work: () => Promise<void>): void => {
-    parts.push(
-      work().catch((error: unknown) => {
-        if (!finish.signal.aborted) failure ??= error;
-        halt();
-      }),
-    );
-  };
-  const every = (ms: number, work: () => Promise<void> | void) => async (): Promise<void> => {
-    while (!finish.signal.aborted) {
-      await work();
-      await delay(ms, undefined, { signal: finish.signal }).catch(() => {});
-    }
-  };
-  try {
-    await ask();
-    part(every(CONTAINERS_MS, ask));
-    part(every(SCAN_MS, () => recording.scan()));
-    part(every(FLUSH_MS, () => events.flush()));
-    part(() => followPredictions(context.log, context.host, (one) => recording.predict(one), finish.signal));
-    part(async () => {
-      for (let batch = await sampler.told(); batch !== null; batch = await sampler.told())
-        await recording.take(batch, () => Number.POSITIVE_INFINITY);
-    });
-    await new Promise<void>((resolve) => {
-      if (finish.signal.aborted) resolve();
-      else finish.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    sampler.ask({ is: 'end' });
-    await Promise.all(parts);
-    await events.flush();
-    if (failure !== undefined) throw failure;
-  } finally {
-    stop.removeEventListener('abort', halt);
-    await sampler.kill();
+/** Which containers run, and which of them are watched by which rules. */
+class Containers {
+  readonly #options: MemoryAgentOptions;
+  readonly #context: AgentContext;
+  #running: readonly WatchedContainer[] = [];
+  #trouble = false;
+  readonly #watched = new Map<string, Watched>();
+  #basis: string;
+  #rebase: string;
+  looks: ContainerLooks | null = null;
+
+  constructor(options: MemoryAgentOptions, context: AgentContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#basis = options.policies.basis;
+    this.#rebase = options.policies.rebase;
   }
-};
+
+  /** There is something to look at. */
+  get wanted(): boolean {
+    return this.#watched.size > 0;
+  }
+
+  begin(events: EventStream): ContainerLooks {
+    const { budget, agent, onNote } = this.#options;
+    this.looks = new ContainerLooks({
+      context: this.#context,
+      events,
+      watched: this.#watched,
+      rulesFor: (container, binary) => this.#rules(container, binary),
+      budget,
+      agent,
+      ...(onNote === undefined ? {} : { onNote }),
+    });
+    return this.looks;
+  }
+
+  async refresh(): Promise<void> {
+    await this.#list();
+    const ids = new Set(this.#running.map(({ id }) => id));
+    for (const id of [...this.#watched.keys()]) if (!ids.has(id)) this.#leave(id);
+    this.#policiesMayHaveChanged();
+    for (const container of this.#running) {
+      if (this.#watched.has(container.id)) continue;
+      const { policies, waiting } = this.#held(container.id, container.image);
+      if (policies.length === 0) continue;
+      this.#watched.set(container.id, { image: container.image, waiting });
+      this.#options.onNote?.(`container ${container.name} is looked at: ${policies.map(({ id }) => id).join(', ')}`);
+      this.looks?.joined();
+    }
+  }
+
+  /** The last answer holds where there is none. Each trouble is told of once. */
+  async #list(): Promise<void> {
+    const { containers, onNote } = this.#options;
+    try {
+      this.#running = await containers();
+      if (this.#trouble) onNote?.('containers can be listed again');
+      this.#trouble = false;
+    } catch (error) {
+      if (!this.#trouble)
+        onNote?.(`containers cannot be listed, which is tried again each second: ${(error as Error).message}`);
+      this.#trouble = true;
+    }
+  }
+
+  /** As the verifier does it: running processes keep their rules unless an assignment is meant for them, or they had none. */
+  #policiesMayHaveChanged(): void {
+    const { basis, rebase } = this.#options.policies;
+    if (basis === this.#basis) return;
+    const rebased = rebase !== this.#rebase;
+    [this.#basis, this.#rebase] = [basis, rebase];
+    const waited = new Set<string>();
+    for (const [id, watched] of [...this.#watched]) {
+      if (watched.waiting) waited.add(id);
+      const { policies, waiting } = this.#held(id, watched.image);
+      watched.waiting = waiting;
+      if (rebased && policies.length === 0 && !waiting) this.#leave(id);
+    }
+    this.looks?.reconsider((container, rules) => rebased || rules === null || waited.has(container));
+  }
+
+  #leave(id: string): void {
+    this.#watched.delete(id);
+    this.looks?.left(id);
+  }
+
+  #rules(container: string, binary: string): LookRules | null {
+    const { policies, ofBinary } = this.#held(container, this.#watched.get(container)?.image ?? '', binary);
+    return lookRules(policies, ofBinary ? binary : null);
+  }
+
+  #held(container: string, image: string, binary?: string): HeldPolicies {
+    return this.#options.policies.of({ host: this.#context.host, container, image }, binary);
+  }
+}

@@ -133,7 +133,12 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
     ];
     const part = memoryAgent({
       containers: async () => named,
-      policyFor: () => policy,
+      policies: {
+        basis: '',
+        rebase: '',
+        follow: async (_context, ready) => ready(),
+        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
+      },
       budget: { looks: 50, cpu: 0.2 },
       agent: 'test',
       partitions: 1,

@@ -70,6 +70,11 @@ export class ProcessWatch {
     for (const [pid, { wanted }] of this.#known) if (!wanted) this.#drop(pid);
   }
 
+  /** A container is watched no longer: should it be watched again, its processes are new. */
+  leave(container: string): void {
+    for (const [pid, process] of this.#known) if (process.container === container) this.#drop(pid);
+  }
+
   /** The process of this number has ended: later scans ask whether it is another one's. */
   ended(pid: number): void {
     if (this.#known.has(pid)) this.#ended.add(pid);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EventLog } from '../../../infra/log/event-log.js';
 import { AttestreamError, isAttestreamError } from '../../../schemas/errors.js';
+import { globMatches } from '../../../schemas/policy/glob.js';
 import type { Policy } from '../../../schemas/policy/policy.js';
 import type { Look } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
@@ -10,6 +11,7 @@ import { beginStream, type HostIdentity, hostIdentity } from '../../identity/hos
 import type { Lateness } from '../sample/sampler-messages.js';
 import { spawnStopped } from '../sample/spawn-stopped.js';
 import { startSampler } from '../sample/start-sampler.js';
+import { lookRules } from './look-rules.js';
 import { followPredictions } from './prediction-feed.js';
 import { ProcessWatch, type Watched } from './process-watch.js';
 import { Recording } from './recording.js';
@@ -108,7 +110,9 @@ const recordWatched = async (
 ): Promise<Recorded> => {
   const identity = options.host ?? hostIdentity();
   const { stream, offset, start } = beginStream(identity);
-  const { log, policy, budget = 200, cpu = Number.POSITIVE_INFINITY, onLook } = options;
+  const { log, policy, image = '', budget = 200, cpu = Number.POSITIVE_INFINITY, onLook } = options;
+  const applies = policy !== null && (policy.image === null || globMatches(policy.image, image));
+  const rules = applies ? lookRules([policy]) : null;
   const writer = await StreamWriter.open(log, stream, identity.host, options.partitions);
   writer.put('StreamOpened', {
     at: start + offset,
@@ -127,8 +131,8 @@ const recordWatched = async (
     sink: writer,
     watch: new ProcessWatch(watched),
     offset,
-    policyFor: () => policy,
-    imageOf: () => options.image ?? '',
+    rulesFor: () => rules,
+    imageOf: () => image,
     budget: { looks: budget, cpu },
     ofOne: true,
     ...(onLook === undefined ? {} : { onLook }),

@@ -1,11 +1,11 @@
+import { readlinkSync } from 'node:fs';
 import { AttestreamError, type ErrorCode } from '../../../schemas/errors.js';
-import { globMatches } from '../../../schemas/policy/glob.js';
-import type { Policy } from '../../../schemas/policy/policy.js';
 import type { Look, Micros, Prediction, ProcessEvent, RecordName, Records } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import type { Lateness, SamplerTold } from '../sample/sampler-messages.js';
 import type { SamplerThread } from '../sample/start-sampler.js';
 import type { Budget } from '../schedule/rate-controller.js';
+import type { LookRules } from './look-rules.js';
 import type { ProcessWatch, WatchedProcess } from './process-watch.js';
 import { releaseRules } from './release.js';
 
@@ -22,8 +22,8 @@ export interface RecordingOptions {
   readonly watch: ProcessWatch;
   /** µs from CLOCK_BOOTTIME to event time. */
   readonly offset: Micros;
-  /** The policy in force for processes of a container. */
-  readonly policyFor: (container: string) => Policy | null;
+  /** The rules in force for a process of a container that runs this binary; null: names of functions only. */
+  readonly rulesFor: (container: string, binary: string) => LookRules | null;
   /** Image of a container; '' if not known. */
   readonly imageOf: (container: string) => string;
   /** For each container, or for all processes outside of one. */
@@ -39,21 +39,37 @@ interface Subject {
   readonly parent: Subject | null;
   /** Since when it can have been there, event time. */
   readonly since: Micros;
+  /** When it was last known to be there. */
+  alive: Micros;
   readonly becomes: boolean;
   readonly image: string;
+  /** µs of CLOCK_BOOTTIME to wait for the program that it is to become. */
+  readonly becomesUntil: Micros | null;
   binary: string;
   opened: boolean;
+  rules: LookRules | null;
 }
 
 /** Processes followed at once; more are told of as a gap. */
 const MAX_PROCESSES = 1024;
 const MAX_PREDICTIONS = 1024;
 
+/** Path of the binary as the sampling thread tells it; '' for a process that has gone. */
+const binaryOf = (pid: number): string => {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
+  } catch {
+    return '';
+  }
+};
+
 /** Turns processes that come, run and go into events: asks the sampling thread to look at each, and writes what it tells. */
 export class Recording {
   readonly #options: RecordingOptions;
   readonly #subjects = new Map<number, Subject>();
   readonly #byPid = new Map<number, Subject>();
+  /** By numbers that the sampling thread knew them by before their rules changed, until it has answered to the new one. */
+  readonly #former = new Map<number, Subject>();
   readonly #groups = new Set<string>();
   /** The newest per process, for those that are not open yet. */
   readonly #predictions = new Map<string, Prediction>();
@@ -76,7 +92,7 @@ export class Recording {
 
   /** Takes processes in that have begun. `becomesUntil`: the first is about to become the program that is meant. */
   scan(becomesUntil: Micros | null = null): void {
-    const { watch, sampler, offset, policyFor, imageOf, budget } = this.#options;
+    const { watch, sampler, offset, rulesFor, imageOf, budget } = this.#options;
     const since = this.#scanned;
     const began = watch.scan();
     this.#scanned = boottimeMicros() + offset;
@@ -90,37 +106,62 @@ export class Recording {
         this.#groups.add(container);
         sampler.ask({ is: 'group', group: container, budget });
       }
-      const id = this.#nextId++;
-      const image = imageOf(container);
-      const policy = policyFor(container);
-      const applies = policy !== null && (policy.image === null || globMatches(policy.image, image));
       const becomes = becomesUntil !== null && this.#first;
       const subject: Subject = {
         process,
         name: `${pid}:${startTime}`,
         parent: this.#first ? null : (this.#byPid.get(process.parent) ?? null),
         since,
+        alive: since,
         becomes,
-        image,
+        becomesUntil: becomes ? becomesUntil : null,
+        image: imageOf(container),
         binary: '',
         opened: false,
+        rules: rulesFor(container, binaryOf(pid)),
       };
-      this.#subjects.set(id, subject);
       this.#byPid.set(pid, subject);
       this.counts.processes++;
-      sampler.ask({
-        is: 'add',
-        id,
-        group: container,
-        pid,
-        startTime,
-        binary: policy?.binary ?? 'any',
-        release: releaseRules(applies ? policy : null),
-        mayStop: applies && policy.stop === 'allowed',
-        becomesUntil: becomes ? becomesUntil : null,
-      });
+      this.#ask(subject);
     }
     if (began.length > 0) this.#first = false;
+  }
+
+  #ask(subject: Subject): void {
+    const { process, rules, becomesUntil } = subject;
+    const id = this.#nextId++;
+    this.#subjects.set(id, subject);
+    this.#options.sampler.ask({
+      is: 'add',
+      id,
+      group: process.container,
+      pid: process.pid,
+      startTime: process.startTime,
+      binary: rules?.binary ?? 'any',
+      release: releaseRules(rules),
+      mayStop: rules?.stop === 'allowed',
+      becomesUntil,
+    });
+  }
+
+  /**
+   * Other rules are in force: running processes for which `reaches` holds are looked at by them from here on. To their streams
+   * this is nothing but a moment without looks.
+   */
+  reconsider(reaches: (container: string, rules: LookRules | null) => boolean): void {
+    for (const [id, subject] of [...this.#subjects])
+      if (reaches(subject.process.container, subject.rules)) this.#reconsider(id, subject);
+  }
+
+  #reconsider(id: number, subject: Subject): void {
+    const { pid, container } = subject.process;
+    const rules = this.#options.rulesFor(container, subject.binary === '' ? binaryOf(pid) : subject.binary);
+    if (rules?.name === subject.rules?.name) return;
+    subject.rules = rules;
+    this.#subjects.delete(id);
+    this.#former.set(id, subject);
+    this.#options.sampler.ask({ is: 'remove', id });
+    this.#ask(subject);
   }
 
   /** Looks no more at the processes of a container, which may go on. */
@@ -132,6 +173,7 @@ export class Recording {
       this.#gap('NOT_WATCHED', subject.name, now, now, 0);
       this.#forget(id, subject);
     }
+    this.#options.watch.leave(container);
   }
 
   predict(prediction: Prediction): void {
@@ -154,10 +196,14 @@ export class Recording {
       if (told.is === 'look') {
         this.#options.sampler.taken(1);
         if (told.look.notBefore <= until()) this.#look(told.look);
+        const seen = this.#subjects.get(told.id) ?? this.#former.get(told.id);
+        if (seen !== undefined) seen.alive = told.look.notBefore;
       } else if (told.is === 'ended') this.lateness = told.lateness;
       else {
         const subject = this.#subjects.get(told.id);
         if (subject !== undefined) this.#event(told, subject);
+        // What else is told under a former number, an end or a new program, is told again under the new one.
+        else if (told.is === 'gap') this.#lost(told, this.#former.get(told.id));
       }
     }
     await this.#options.sink.breathe();
@@ -177,17 +223,25 @@ export class Recording {
   #event(told: Exclude<SamplerTold, { is: 'look' | 'ended' }>, subject: Subject): void {
     switch (told.is) {
       case 'opened':
-        if (!subject.becomes) this.#opened(subject, told.binary, told.at);
+        this.#answered(subject);
+        if (subject.becomes) return;
+        if (!subject.opened) this.#opened(subject, told.binary, told.at);
+        else if (subject.binary !== told.binary) {
+          subject.binary = told.binary;
+          this.#process(subject, 'exec', subject.alive, told.at);
+        }
+        this.#reconsider(told.id, subject);
         return;
       case 'failed': {
+        this.#answered(subject);
         this.#forget(told.id, subject);
         if (subject.becomes || (this.#options.ofOne === true && this.counts.processes === 1))
           throw new AttestreamError(told.code as ErrorCode, told.message);
         const now = this.#scanned;
         // It came and went, or cannot be looked at: either way it was there.
         if (!subject.opened) this.#opened(subject, '', now);
-        if (told.code === 'PROCESS_GONE') this.#process(subject, 'gone', subject.since, now);
-        else this.#gap(told.code, subject.name, subject.since, now, 0);
+        if (told.code === 'PROCESS_GONE') this.#process(subject, 'gone', subject.alive, Math.max(subject.alive, now));
+        else this.#gap(told.code, subject.name, subject.alive, Math.max(subject.alive, now), 0);
         return;
       }
       case 'event':
@@ -200,10 +254,19 @@ export class Recording {
         }
         this.#process(subject, told.kind, told.notBefore, told.at);
         if (told.kind === 'gone') this.#forget(told.id, subject);
+        else this.#reconsider(told.id, subject);
         return;
       case 'gap':
-        this.#gap(told.reason, subject.name, told.notBefore, told.at, told.lost);
+        this.#lost(told, subject);
     }
+  }
+
+  #lost(told: SamplerTold & { readonly is: 'gap' }, subject: Subject | undefined): void {
+    if (subject !== undefined) this.#gap(told.reason, subject.name, told.notBefore, told.at, told.lost);
+  }
+
+  #answered(subject: Subject): void {
+    for (const [id, former] of this.#former) if (former === subject) this.#former.delete(id);
   }
 
   #opened(subject: Subject, binary: string, at: Micros): void {
@@ -246,6 +309,7 @@ export class Recording {
 
   #forget(id: number, subject: Subject): void {
     this.#subjects.delete(id);
+    this.#answered(subject);
     const { pid, container } = subject.process;
     if (![...this.#subjects.values()].some(({ process }) => process.container === container)) {
       this.#groups.delete(container);

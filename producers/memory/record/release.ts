@@ -72,7 +72,7 @@ const canonical = ({ kind, value, number }: DecodedParameter): string =>
 export type ReleaseRules = Pick<Policy, 'functions' | 'globals' | 'syscalls' | 'threadNames'>;
 
 /** The rules of a policy, apart from the rest of it; without a policy nothing but names of functions leaves. */
-export const releaseRules = (policy: Policy | null): ReleaseRules => ({
+export const releaseRules = (policy: ReleaseRules | null): ReleaseRules => ({
   functions: policy?.functions ?? new Map(),
   globals: policy?.globals ?? new Map(),
   syscalls: policy?.syscalls ?? new Map(),
