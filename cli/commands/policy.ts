@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { assignPolicy } from '../../processors/run/assign-policy.js';
+import { assignPolicy, withdrawAssignment } from '../../processors/run/assign-policy.js';
 import { checkPolicy } from '../../schemas/policy/check.js';
 import { parseSelector } from '../../schemas/policy/selector.js';
 import { requiredSetting } from '../configuration.js';
@@ -79,6 +79,30 @@ export const register = (program: Command): void => {
         await outputOf(command).object(
           await assignPolicy({ log, policy, key, selector, rebase, id: options.id ?? policy.id }),
         );
+      } finally {
+        await log.close();
+      }
+    });
+
+  policy
+    .command('withdraw')
+    .description('take an assignment out of force, by a signed record in every partition')
+    .argument('<id>', 'name of the assignment')
+    .option('--log <uri>', 'kafka://HOST:PORT[,HOST:PORT] or a folder')
+    .option('--registry <url>', 'schema registry, for Kafka')
+    .requiredOption('--key <file>', 'private key (PEM, Ed25519) whose public half the processors trust')
+    .addHelpText(
+      'after',
+      examples([
+        'policy withdraw device --log kafka://localhost:9092 --key operator.pem',
+        'running processes keep it to their end, unless it was assigned with --rebase',
+      ]),
+    )
+    .action(async (id: string, options: Pick<AssignOptions, 'key'>, command: Command) => {
+      const key = readPrivateKey(options.key);
+      const log = await openLog(requiredSetting(command, 'log'), { command });
+      try {
+        await outputOf(command).object(await withdrawAssignment({ log, key, id }));
       } finally {
         await log.close();
       }

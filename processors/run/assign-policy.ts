@@ -4,6 +4,7 @@ import type { EventLog } from '../../infra/log/event-log.js';
 import { recordsOf } from '../../infra/log/records.js';
 import { encodeRecord } from '../../schemas/codec.js';
 import { AttestreamError } from '../../schemas/errors.js';
+import type { Assignment } from '../../schemas/records.js';
 import { signRecord, verifierId } from '../../schemas/signed.js';
 import { partitionOf } from '../../schemas/topics.js';
 
@@ -21,6 +22,32 @@ export interface AssignmentRequest {
 
 const TOPICS_JUDGED = ['measurements', 'memory'] as const;
 
+/** Highest version of an assignment so far, and highest number that a key's holder has given; -1: none. */
+const newestOf = async (log: EventLog, id: string, key: KeyObject): Promise<{ version: number; number: number }> => {
+  const newest = { version: -1, number: -1 };
+  for (const topic of TOPICS_JUDGED)
+    for await (const { record } of recordsOf(log, topic, 'Assignment')) {
+      if (record.id === id) newest.version = Math.max(newest.version, record.version);
+      if (record.verifierId.equals(verifierId(key))) newest.number = Math.max(newest.number, record.number);
+    }
+  return newest;
+};
+
+/** Says a signed assignment into every partition whose events it may judge. */
+const say = async (
+  log: EventLog,
+  key: KeyObject,
+  assignment: Pick<Assignment, 'id' | 'selector' | 'policy' | 'rebase' | 'version' | 'number'>,
+) => {
+  const record = signRecord('Assignment', { ...assignment, issued: Date.now() * 1000 }, key);
+  const entry = { key: null, schema: log.schemas.current('Assignment'), value: encodeRecord('Assignment', record) };
+  for (const topic of TOPICS_JUDGED)
+    for (let partition = 0; partition < (await log.bounds(topic)).length; partition++)
+      await log.append({ topic, partition }, [entry]);
+  const { id, version, policy, selector, rebase, verifierId: verifier } = record;
+  return { id, version, policy, selector, rebase, verifier: verifier.toString('hex') };
+};
+
 /**
  * Puts a policy into force from here on: first its document into `policies`, and once the log has it, a signed assignment into
  * every partition whose events it may judge. Throws TOPIC_MISSING.
@@ -29,13 +56,7 @@ export const assignPolicy = async ({ log, policy, key, id, selector, rebase }: A
   const homes = (await log.bounds('policies')).length;
   if (homes === 0 || (await log.bounds('memory')).length === 0)
     throw new AttestreamError('TOPIC_MISSING', `${log.name} lacks the topics policies and memory`, { path: log.name });
-  let version = 1;
-  let number = 0;
-  for (const topic of TOPICS_JUDGED)
-    for await (const { record } of recordsOf(log, topic, 'Assignment')) {
-      if (record.id === id) version = Math.max(version, record.version + 1);
-      if (record.verifierId.equals(verifierId(key))) number = Math.max(number, record.number + 1);
-    }
+  const newest = await newestOf(log, id, key);
   const document = canonicalize(policy.document)!;
   const blob = {
     key: Buffer.from(policy.digest),
@@ -43,24 +64,15 @@ export const assignPolicy = async ({ log, policy, key, id, selector, rebase }: A
     value: encodeRecord('Policy', { digest: policy.digest, document }),
   };
   await log.append({ topic: 'policies', partition: partitionOf(policy.digest, homes) }, [blob]);
-  const assignment = signRecord(
-    'Assignment',
-    {
-      verifierId: verifierId(key),
-      number,
-      id,
-      selector,
-      policy: policy.digest,
-      version,
-      rebase,
-      issued: Date.now() * 1000,
-      signature: Buffer.alloc(0),
-    },
-    key,
-  );
-  const entry = { key: null, schema: log.schemas.current('Assignment'), value: encodeRecord('Assignment', assignment) };
-  for (const topic of TOPICS_JUDGED)
-    for (let partition = 0; partition < (await log.bounds(topic)).length; partition++)
-      await log.append({ topic, partition }, [entry]);
-  return { id, version, policy: policy.digest, selector, rebase, verifier: verifierId(key).toString('hex') };
+  const [version, number] = [Math.max(1, newest.version + 1), newest.number + 1];
+  return say(log, key, { id, selector, policy: policy.digest, version, rebase, number });
+};
+
+/** Takes an assignment out of force from here on. Throws USAGE for one that the log does not know. */
+export const withdrawAssignment = async ({ log, key, id }: Pick<AssignmentRequest, 'log' | 'key' | 'id'>) => {
+  const newest = await newestOf(log, id, key);
+  if (newest.version < 0)
+    throw new AttestreamError('USAGE', `${log.name} knows no assignment ${JSON.stringify(id)}`, { path: log.name });
+  const [version, number] = [newest.version + 1, newest.number + 1];
+  return say(log, key, { id, selector: '', policy: '', version, rebase: false, number });
 };
