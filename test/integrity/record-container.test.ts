@@ -1,15 +1,19 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { EventLog } from '../../infra/log/event-log.js';
 import { memoryLog } from '../../infra/log/memory-log.js';
+import { assignPolicy, withdrawAssignment } from '../../processors/run/assign-policy.js';
 import { boottimeMicros } from '../../producers/identity/boottime.js';
 import { memoryAgent } from '../../producers/memory/agent.js';
+import { AssignedPolicies } from '../../producers/memory/assigned/assigned-policies.js';
 import { record } from '../../producers/memory/record/record.js';
 import { decodeRecord } from '../../schemas/codec.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Gap, Look, ProcessEvent, RecordName, StreamOpened } from '../../schemas/records.js';
+import { pinnedKeys } from '../../schemas/signed.js';
 import { noCompiler } from '../support/device.js';
 import { type DockerEngine, dockerProbe, layRoot, startDocker } from '../support/docker.js';
 import { realPart } from '../support/real-part.js';
@@ -162,4 +166,69 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
     );
     expect(part.head()).toMatchObject({ topic: 'memory', seq: told.length - 1 });
   });
+
+  test('each program of a container is read by its own policies, and rebased assignments reach what runs', async () => {
+    const { log, told } = shown();
+    for (const topic of ['measurements', 'memory', 'policies']) await log.createTopic(topic, 1);
+    const key = generateKeyPairSync('ed25519').privateKey;
+    const assign = (id: string, binary: string, functions: string): Promise<unknown> => {
+      const machine = '{ initial: a, states: { a: {} } }';
+      const given = parsePolicy(`{ id: ${id}, binary: ${binary}, functions: ${functions}, machine: ${machine} }`, id);
+      return assignPolicy({ log, key, id, policy: given, selector: `container=${first}`, rebase: true });
+    };
+    await assign('main', '/main', '{ supervise: { parameters: { round: clear } } }');
+    await assign('helper', '/helper', '{ help: { parameters: { times: clear } } }');
+    const image = 'supervisor:1';
+    const stop = new AbortController();
+    const part = memoryAgent({
+      containers: async () => [first, second].map((id) => ({ id, name: id, image })),
+      policies: new AssignedPolicies({ keys: pinnedKeys([key]) }),
+      budget: { looks: 100, cpu: 0.5 },
+      agent: 'test',
+    });
+    const offset = Date.now() * 1000 - boottimeMicros();
+    const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 8) };
+    const running = part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop: stop.signal });
+    const values = (from: number): Set<string> =>
+      new Set(
+        told
+          .slice(from)
+          .filter(({ name }) => name === 'Look')
+          .flatMap(({ value }) => value.threads.flatMap(({ frames }) => frames))
+          .flatMap(({ function: called, parameters }) =>
+            parameters.filter(({ int }) => int !== null).map(({ name }) => `${called} ${name}`),
+          ),
+      );
+    const until = async (holds: () => boolean): Promise<void> => {
+      for (let i = 0; i < 100 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const both = new Set(['supervise round', 'help times']);
+    await until(() => values(0).size === 2);
+    expect(values(0)).toEqual(both);
+    const containers = told.filter(({ name }) => name === 'ProcessEvent').map(({ value }) => value.container);
+    expect(new Set(containers)).toEqual(new Set([first]));
+
+    await assign('main', '/main', '{ supervise: {} }');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    let from = told.length;
+    await until(() => values(from).size > 0);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(values(from)).toEqual(new Set(['help times']));
+    const gaps = (): number => told.filter(({ name }) => name === 'Gap').length;
+    expect(gaps()).toBe(0);
+
+    for (const id of ['main', 'helper']) await withdrawAssignment({ log, key, id });
+    await until(() => gaps() > 0);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    from = told.length;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(told.slice(from)).toEqual([]);
+    await assign('main', '/main', '{ supervise: { parameters: { round: clear } } }');
+    await until(() => values(from).size > 0);
+    expect(values(from)).toEqual(new Set(['supervise round']));
+    stop.abort();
+    await running;
+    const ours = told.filter(({ value }) => value.stream?.equals(identity.stream));
+    expect(ours.map(({ value }) => value.seq)).toEqual(ours.map((_, seq) => seq));
+  }, 30_000);
 });
