@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { openCapture } from '../../producers/memory/capture/capture.js';
@@ -9,36 +8,13 @@ import type { SeenThread } from '../../producers/memory/sample/look-result.js';
 import type { StackFrame } from '../../producers/memory/unwind/stack-frame.js';
 import { StackMemory } from '../../producers/memory/unwind/stack-memory.js';
 import { unwind } from '../../producers/memory/unwind/unwind.js';
-import { ROOT } from '../support/sources.js';
+import { ARM64_VECTORS, asGdb, physical, type TrueFrame, truthOf } from '../support/arm64-truth.js';
 import { vectorNames } from '../support/vectors.js';
 
-/** Processes of an arm64 machine, seen without stopping them, and what gdb said of them afterwards: see test/vectors/README.md. */
-const FOLDER = join(ROOT, 'test/vectors/arm64');
 const captures = vectorNames('arm64').filter((name) => name !== 'bin' && name !== 'lib');
 
-interface TrueFrame {
-  readonly pc: string;
-  readonly func: string;
-  readonly line: string | null;
-  /** Absent where gdb was not asked. */
-  readonly kind?: 'normal' | 'inline' | 'tailcall';
-  readonly cfa?: string;
-  readonly saved?: Readonly<Record<string, string>>;
-  readonly args: readonly (readonly [name: string, value: string])[];
-}
-
-const truthOf = (name: string): Readonly<Record<string, { readonly frames: readonly TrueFrame[] }>> =>
-  JSON.parse(readFileSync(join(FOLDER, name, 'truth.json'), 'utf8'));
-
-/** gdb's frames that are frames on the stack; without their kind, one after another with the same pc is an inlined one. */
-const physical = (frames: readonly TrueFrame[]): TrueFrame[] =>
-  frames.filter((frame, i) => {
-    if (frame.kind !== undefined) return frame.kind === 'normal';
-    return frames[i + 1]?.pc !== frame.pc;
-  });
-
 const unwound = (name: string): { tid: number; frames: readonly StackFrame[]; complete: boolean }[] => {
-  const { threads, image: source } = openCapture(join(FOLDER, name));
+  const { threads, image: source } = openCapture(join(ARM64_VECTORS, name));
   const image = new ProcessImage(source);
   try {
     return threads.map(({ tid, registers }) => {
@@ -49,17 +25,6 @@ const unwound = (name: string): { tid: number; frames: readonly StackFrame[]; co
   } finally {
     image.close();
   }
-};
-
-/** A value as gdb writes it. */
-const asGdb = (value: ParameterValue): string => {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return `{${Object.entries(value)
-      .map(([member, held]) => `${member} = ${asGdb(held)}`)
-      .join(', ')}}`;
-  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
-    ? String(value)
-    : `${value}`;
 };
 
 /** What gdb said of a parameter without the comments: `0x… "text"` is text or an address. */
@@ -143,7 +108,7 @@ describe('processes of an arm64 machine, decoded from what was kept of them', ()
     const wrong: string[] = [];
     for (const name of captures) {
       const truth = truthOf(name);
-      for (const thread of lookAtCapture(openCapture(join(FOLDER, name)), 'all').threads) {
+      for (const thread of lookAtCapture(openCapture(join(ARM64_VECTORS, name)), 'all').threads) {
         const told = wrongValues(thread, truth[thread.tid]?.frames ?? []);
         compared += told.compared;
         wrong.push(...told.wrong.map((what) => `${name} ${what}`));
@@ -154,7 +119,7 @@ describe('processes of an arm64 machine, decoded from what was kept of them', ()
   });
 
   test('what the program says of itself is there: names, a structure, and system calls of arm64', () => {
-    const look = lookAtCapture(openCapture(join(FOLDER, 'c-O2.recv')), 'all');
+    const look = lookAtCapture(openCapture(join(ARM64_VECTORS, 'c-O2.recv')), 'all');
     expect(look.architecture).toBe('arm64');
     const values = new Map(
       look.threads[0]!.frames.flatMap(({ function: named, parameters }) =>
