@@ -1,5 +1,6 @@
 import { AttestreamError } from '../../schemas/errors.js';
 import { type DockerChoice, dockerAddress } from './docker-address.js';
+import { askEngine } from './engine-request.js';
 import { containersRunning } from './processes.js';
 
 /** A container as its engine lists it. */
@@ -25,22 +26,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
  * Only the list is asked for: a question about one container waits for as long as the engine is busy with that one.
  */
 export const containers = async (choice: DockerChoice): Promise<Container[]> => {
-  const address = dockerAddress(choice);
-  // Loaded only when asked for: it takes a fifth of a second.
-  const { default: Docker } = await import('dockerode');
-  const docker = new Docker({ ...address, timeout: PATIENCE_MS });
-  let listed: unknown;
-  try {
-    listed = await docker.listContainers({ all: true });
-  } catch (cause) {
-    const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
-    throw new AttestreamError(
-      'ENGINE_UNREACHABLE',
-      `the container engine at ${where} gave no answer: ${(cause as Error).message}`,
-      {},
-      { cause },
-    );
-  }
+  const listed = await askEngine(dockerAddress(choice), '/containers/json?all=true', PATIENCE_MS);
   if (!Array.isArray(listed))
     throw new AttestreamError('ENGINE_UNREACHABLE', 'the container engine gave an answer that is no list');
   return (listed as Record<string, unknown>[])

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { type Container, chooseContainer } from '../../../producers/container/docker.js';
+import { type Container, chooseContainer, containers, runningContainers } from '../../../producers/container/docker.js';
 import { dockerAddress } from '../../../producers/container/docker-address.js';
+import { askEngine } from '../../../producers/container/engine-request.js';
 import { temporaryFolder } from '../../support/tmp.js';
 
 const usage = expect.objectContaining({ code: 'USAGE' });
@@ -81,5 +84,71 @@ describe('the container that a name means', () => {
   test('nothing, and more than one', () => {
     for (const name of ['', 'pum', 'PUMP', 'f', 'zz']) expect(chooseContainer(all.slice(1), name)).toBeNull();
     expect(() => chooseContainer(all, 'ab')).toThrow(expect.objectContaining({ code: 'CONTAINER_NOT_FOUND' }));
+  });
+});
+
+describe('the list of an engine', () => {
+  const folder = temporaryFolder('engine');
+  let sockets = 0;
+  const served = async <T>(listener: RequestListener, ask: (host: string) => Promise<T>): Promise<T> => {
+    const path = join(folder, `${sockets++}.sock`);
+    const server = createServer(listener).listen(path);
+    await once(server, 'listening');
+    try {
+      return await ask(`unix://${path}`);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  };
+  const answering = (status: number, text: string, host?: (host: string) => Promise<unknown>) =>
+    served((_, response) => response.writeHead(status).end(text), host ?? ((at) => containers({ host: at, env: {} })));
+  const id = (letter: string): string => letter.repeat(64);
+
+  test('is read as far as it is one', async () => {
+    const listed = [
+      { Id: id('a'), Names: ['/pump', '/stack/pump'], Image: 'pump:1', ImageID: 'sha256:1', State: 'running' },
+      { Id: id('b'), Names: null, Image: 7, State: 'exited' },
+      { Id: id('c'), Names: ['/held'], Image: 'x', State: 'paused' },
+      { Id: 'short' },
+    ];
+    const all = await answering(200, JSON.stringify(listed));
+    expect(all).toMatchObject([
+      { id: id('a'), name: 'pump', names: ['pump', 'stack/pump'], image: 'pump:1', imageId: 'sha256:1' },
+      { id: id('b'), name: '', image: '', state: 'exited' },
+      { id: id('c'), name: 'held' },
+    ]);
+    const running = await answering(200, JSON.stringify(listed), (host) => runningContainers({ host, env: {} }));
+    expect(running).toMatchObject([{ name: 'pump' }, { name: 'held' }]);
+  });
+
+  test.each([
+    ['is refused', 500, '{"message":"no"}', 'status 500: {"message":"no"}'],
+    ['is no JSON', 200, '<html>', 'gave no answer'],
+    ['is no list', 200, '{}', 'no list'],
+  ])('that %s is none', async (_, status, text, message) => {
+    await expect(answering(status, text)).rejects.toMatchObject({
+      code: 'ENGINE_UNREACHABLE',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test('that never ends is none', async () => {
+    const endless: RequestListener = (_, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('['.repeat(1 << 16)));
+        response.once('drain', more);
+      };
+      more();
+    };
+    await expect(served(endless, (host) => containers({ host, env: {} }))).rejects.toMatchObject({
+      code: 'ENGINE_UNREACHABLE',
+    });
+    await expect(
+      served(
+        () => {},
+        (host) => askEngine({ socketPath: host.slice('unix://'.length) }, '/', 100),
+      ),
+    ).rejects.toMatchObject({ code: 'ENGINE_UNREACHABLE', message: expect.stringContaining('none within 100 ms') });
   });
 });
