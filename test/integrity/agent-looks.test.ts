@@ -36,10 +36,10 @@ const keyPair = (name: string): void => {
 };
 
 const until = async <T>(look: () => Promise<T | undefined>, what: string): Promise<T> => {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 100; i++) {
     const found = await look();
     if (found !== undefined) return found;
-    await delay(50);
+    await delay(150);
   }
   throw new Error(`${what}: it did not come`);
 };
@@ -177,12 +177,19 @@ withSwtpm('the agent of a host with containers', () =>
       await log.close();
       expect(chain.toString('hex')).toBe(head.head.toString('hex'));
 
+      // --- a container that ends
+      engine.docker('rm', '-f', 'second');
+      await until(async () => {
+        const events = (await records('memory', 'ProcessEvent')).map(({ record }) => record);
+        return events.find((event) => event.container === second && event.kind === 'gone');
+      }, 'the end of the second container');
+
       // --- withdrawn: nothing of new containers, and running ones keep it
       expect(await cli(['policy', 'withdraw', 'pump', ...LOG, '--key', at('operator.pem')])).toMatchObject({ code: 0 });
       await delay(300);
       const third = container('third');
       const looks = (await records('memory', 'Look')).length;
-      await delay(2000);
+      await delay(1600);
       expect(await processes(third)).toEqual([]);
       expect((await records('memory', 'Look')).length).toBeGreaterThan(looks);
 

@@ -127,7 +127,7 @@ withSwtpm('the commands of hosts', () => {
         '--min-interval',
         '1ms',
       ],
-      {},
+      { DOCKER_HOST: 'unix:///nowhere/docker.sock' },
       agent.signal,
     );
     const evidence = await until(async () => {
@@ -136,7 +136,9 @@ withSwtpm('the commands of hosts', () => {
     });
     expect(JSON.parse(evidence)).toMatchObject({ key: host });
     agent.abort();
-    expect(await attesting).toMatchObject({ stderr: expect.stringContaining(`ready: host ${host}`) });
+    const { stderr } = await attesting;
+    expect(stderr).toContain(`ready: host ${host}`);
+    expect(stderr.match(/containers cannot be listed/g)).toHaveLength(1);
 
     expect(await cli(['host', 'revoke', 'pump-7', '--reason', 'stolen', ...key, ...LOG])).toMatchObject({ code: 0 });
     const shown = await cli(['host', 'show', host.slice(0, 12), ...LOG, ...trust, ...JSON_OUT]);
@@ -174,6 +176,18 @@ withSwtpm('the commands of hosts', () => {
       ['agent', '--algorithm', 'dsa', '--trust', at('verifier.pub'), ...LOG],
       /--algorithm is one of/,
     ],
+    [
+      'no engine can be there',
+      ['agent', '--docker-host', 'ssh://gateway', '--trust', at('verifier.pub'), ...LOG],
+      /neither unix:\/\/\/PATH nor tcp:/,
+    ],
+    [
+      'no look is allowed',
+      ['agent', '--budget', '0/s', '--trust', at('verifier.pub'), ...LOG],
+      /--budget must be a rate/,
+    ],
+    ['no CPU is', ['agent', '--cpu', '2', '--trust', at('verifier.pub'), ...LOG], /--cpu must be a share/],
+    ['nothing is withdrawn', ['policy', 'withdraw', 'pump', ...OPERATOR], /knows no assignment "pump"/],
     ['they are no registers', ['agent', '--pcrs', '0,1', '--trust', at('verifier.pub'), ...LOG], /PCR selection/],
   ])('are refused where %s', async (_why, argv, says) => {
     const { code, stderr } = await cli(argv);

@@ -167,6 +167,40 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
     expect(part.head()).toMatchObject({ topic: 'memory', seq: told.length - 1 });
   });
 
+  test('a container that ended between two looks is told of as ended, not as one that is watched no longer', async () => {
+    const { log, told } = shown();
+    const stop = new AbortController();
+    const brief = engine.run('supervisor:1', { name: 'brief' }, '/main');
+    let named = [{ id: brief, name: 'brief', image: 'supervisor:1' }];
+    const part = memoryAgent({
+      containers: async () => named,
+      policies: {
+        basis: '',
+        rebase: '',
+        follow: async (_context, ready) => ready(),
+        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
+      },
+      budget: { looks: 0.1, cpu: 0.2 },
+      agent: 'test',
+      partitions: 1,
+    });
+    const offset = Date.now() * 1000 - boottimeMicros();
+    const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 9) };
+    const running = part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop: stop.signal });
+    const events = (kind: string) => told.filter(({ name, value }) => name === 'ProcessEvent' && value.kind === kind);
+    for (let i = 0; i < 100 && events('found').length === 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    engine.docker('rm', '-f', 'brief');
+    named = [];
+    for (let i = 0; i < 100 && events('gone').length === 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    stop.abort();
+    await running;
+    const first = events('found')[0]!.value.process;
+    expect(events('gone').map(({ value }) => value.process)).toContain(first);
+    expect(told.filter(({ name }) => name === 'Gap')).toEqual([]);
+  });
+
   test('each program of a container is read by its own policies, and rebased assignments reach what runs', async () => {
     const { log, told } = shown();
     for (const topic of ['measurements', 'memory', 'policies']) await log.createTopic(topic, 1);

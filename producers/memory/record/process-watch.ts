@@ -94,3 +94,13 @@ const read = (pid: number): Omit<WatchedProcess, 'container'> | null => {
     return null;
   }
 };
+
+/** Whether a process still runs: its number may be another's by now, or be kept by a parent that has not asked for its end. */
+export const isAlive = ({ pid, startTime }: Pick<WatchedProcess, 'pid' | 'startTime'>): boolean => {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return stat?.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
+  } catch {
+    return false;
+  }
+};

@@ -6,7 +6,7 @@ import type { Lateness, SamplerTold } from '../sample/sampler-messages.js';
 import type { SamplerThread } from '../sample/start-sampler.js';
 import type { Budget } from '../schedule/rate-controller.js';
 import type { LookRules } from './look-rules.js';
-import type { ProcessWatch, WatchedProcess } from './process-watch.js';
+import { isAlive, type ProcessWatch, type WatchedProcess } from './process-watch.js';
 import { releaseRules } from './release.js';
 
 /** Where records go: they are numbered there. */
@@ -164,13 +164,14 @@ export class Recording {
     this.#ask(subject);
   }
 
-  /** Looks no more at the processes of a container, which may go on. */
+  /** Looks no more at the processes of a container, which may go on: of those that have ended that is told instead. */
   leave(container: string): void {
     const now = boottimeMicros() + this.#options.offset;
     for (const [id, subject] of [...this.#subjects]) {
       if (subject.process.container !== container) continue;
       this.#options.sampler.ask({ is: 'remove', id });
-      this.#gap('NOT_WATCHED', subject.name, now, now, 0);
+      if (isAlive(subject.process)) this.#gap('NOT_WATCHED', subject.name, now, now, 0);
+      else this.#gone(subject, now);
       this.#forget(id, subject);
     }
     this.#options.watch.leave(container);
@@ -237,11 +238,12 @@ export class Recording {
         this.#forget(told.id, subject);
         if (subject.becomes || (this.#options.ofOne === true && this.counts.processes === 1))
           throw new AttestreamError(told.code as ErrorCode, told.message);
-        const now = this.#scanned;
-        // It came and went, or cannot be looked at: either way it was there.
-        if (!subject.opened) this.#opened(subject, '', now);
-        if (told.code === 'PROCESS_GONE') this.#process(subject, 'gone', subject.alive, Math.max(subject.alive, now));
-        else this.#gap(told.code, subject.name, subject.alive, Math.max(subject.alive, now), 0);
+        const now = Math.max(subject.alive, this.#scanned);
+        if (told.code === 'PROCESS_GONE') this.#gone(subject, now);
+        else {
+          this.#wasThere(subject, now);
+          this.#gap(told.code, subject.name, subject.alive, now, 0);
+        }
         return;
       }
       case 'event':
@@ -284,6 +286,16 @@ export class Recording {
       this.#predictions.delete(subject.name);
       this.#options.sampler.ask({ is: 'predict', prediction });
     }
+  }
+
+  /** It came and went, or cannot be looked at: either way it was there. */
+  #wasThere(subject: Subject, now: Micros): void {
+    if (!subject.opened) this.#opened(subject, '', now);
+  }
+
+  #gone(subject: Subject, now: Micros): void {
+    this.#wasThere(subject, now);
+    this.#process(subject, 'gone', subject.alive, now);
   }
 
   #process(subject: Subject, kind: ProcessEvent['kind'], notBefore: Micros, at: Micros): void {
