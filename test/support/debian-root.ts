@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder, onPath } from '../../infra/kafka/jvm.js';
@@ -59,13 +60,15 @@ const build = (work: string, packages: readonly string[]): boolean => {
 
 /**
  * A folder with the files of Debian packages and of all that they depend on, for programs to run in with chroot. Nothing is
- * installed, no script of a package is run; what was fetched once is kept in the cache of tests. A text says why there is none.
+ * installed, no script of a package is run; what was fetched once is kept in the cache of tests,
+ * one folder for each list of packages. A text says why there is none.
  */
 export const debianRoot = (name: string, packages: readonly string[]): { readonly root: string } | string => {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the programs are for Linux on x86-64';
   if (process.getuid?.() !== 0) return 'chroot needs root';
   if (!onPath('apt-get') || !onPath('dpkg-deb')) return 'apt-get and dpkg-deb are missing: this is not Debian';
-  const folder = cacheFolder('debian', name);
+  const list = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 8);
+  const folder = cacheFolder('debian', `${name}-${list}`);
   const root = join(folder, 'root');
   if (existsSync(root)) return { root };
   mkdirSync(cacheFolder('debian'), { recursive: true });
