@@ -216,6 +216,8 @@ withSwtpm('the agent of a host with containers', () =>
       for (const id of [first, second, third, fourth])
         expect(verdicts.filter(({ container }) => container === id).map(({ state }) => state)).toContain('conforming');
       expect(verdicts.filter(({ state }) => state === 'violated')).toEqual([]);
+      const streams = verdicts.filter(({ kind }) => kind === 'stream');
+      expect(streams.map(({ state }) => state)).toEqual(['conforming', 'conforming']);
     }, 60_000);
   }),
 );
