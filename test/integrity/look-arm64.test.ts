@@ -37,7 +37,7 @@ echo "STATUS $? at $(cat /proc/uptime)"
 poweroff -f
 `;
 
-/** The command as it is shipped, once for each process. To load it takes an emulated machine half a minute: it is loaded once. */
+/** The command as it is shipped, for one process after another: to load it takes an emulated machine far longer than to look. */
 const LOOKS = `const [first, ...others] = process.argv.slice(2);
 process.argv.splice(2, Infinity, 'look', first, '--output', 'json');
 await import('/app/dist/cli/main.js');
