@@ -1,31 +1,24 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { memoryLog } from '../infra/log/memory-log.js';
-import { boottimeMicros } from '../producers/identity/boottime.js';
-import { memoryAgent } from '../producers/memory/agent.js';
-import { parsePolicy } from '../schemas/policy/parse.js';
+import { fileURLToPath } from 'node:url';
+import { openTrace } from '../infra/log/trace/trace-log.js';
+import { type LocalSwtpm, startSwtpm } from '../producers/attestation/emulator/local-swtpm.js';
+import { manufactureTpm } from '../producers/attestation/emulator/manufacture.js';
+import { startEngine } from './engine.js';
 import type { Figure } from './figure.js';
 
-/** Changes the root and leaves the old one; without libraries. */
-const BUSYBOX = '/bin/busybox';
 const CONTAINERS = 50;
 const WARM_MS = 20_000;
 const MEASURE_MS = 15_000;
 /** Share of a CPU for each: ten per cent together. */
 const CPU = 0.002;
+/** Of /proc/PID/stat: Linux tells all programs so. */
+const TICKS = 100;
+const READY_MS = 30_000;
 
 const SOURCE = `#include <unistd.h>
 void read_sensor(int id) { usleep(20000); (void)id; }
@@ -37,52 +30,47 @@ functions: { read_sensor: { parameters: { id: clear } }, actuate: { parameters: 
 machine: { initial: a, states: { a: { on: { read_sensor: a, actuate: a } } } }
 `;
 
-/** Where control groups of this process are, or null where none can be made. */
-const cgroupRoot = (): string | null => {
-  for (const line of readFileSync('/proc/self/cgroup', 'latin1').trim().split('\n').reverse()) {
-    const [, controllers, path] = line.split(':');
-    const mount = controllers === '' ? ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'] : [`/sys/fs/cgroup/${controllers}`];
-    for (const folder of mount) {
-      const group = join(folder, path!);
-      if (!existsSync(join(group, 'cgroup.procs'))) continue;
-      const probe = join(group, `attestream-${process.pid}`);
-      try {
-        mkdirSync(probe);
-        rmdirSync(probe);
-        return group;
-      } catch {
-        // Not writable here.
-      }
-    }
+const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+const attestream = (...args: string[]): void => void execFileSync(process.execPath, [CLI, ...args], { stdio: 'pipe' });
+
+/** The program with its libraries. */
+const layRoot = (root: string): void => {
+  mkdirSync(root);
+  const program = join(root, 'program');
+  writeFileSync(`${program}.c`, SOURCE);
+  execFileSync('gcc', ['-O0', '-g', '-o', program, `${program}.c`]);
+  const libraries = execFileSync('ldd', [program], { encoding: 'latin1' }).matchAll(/(?:=> )?(\/\S+) \(0x/g);
+  for (const [, library] of libraries) {
+    mkdirSync(join(root, dirname(library!)), { recursive: true });
+    copyFileSync(library!, join(root, library!));
   }
-  return null;
 };
 
-interface Small {
-  readonly id: string;
-  readonly child: ChildProcess;
-  readonly group: string;
-}
+const rss = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) * 1024;
 
-/** A program with a root of its own and files that no other shares, in a control group named as engines name theirs. */
-const startOne = (base: string, program: string, libraries: readonly string[], groups: string): Small => {
-  const id = randomBytes(32).toString('hex');
-  const root = join(base, id);
-  for (const file of [program, BUSYBOX, ...libraries]) {
-    const to = join(root, file === program ? '/program' : file === BUSYBOX ? '/busybox' : file);
-    mkdirSync(dirname(to), { recursive: true });
-    copyFileSync(file, to);
-  }
-  const group = join(groups, id);
-  mkdirSync(group);
-  // A root of its own, as containers have: its files are named from there.
-  mkdirSync(join(root, 'old'));
-  const inside =
-    'mount --bind "$1" "$1" && cd "$1" && /bin/busybox pivot_root . old && exec /busybox sh -c "/busybox umount -l /old; exec /program"';
-  const enter = 'echo $$ > "$1/cgroup.procs" && exec unshare -m sh -c "$3" sh "$2"';
-  const child = spawn('sh', ['-c', enter, 'sh', group, root, inside], { detached: true, stdio: 'ignore' });
-  return { id, child, group };
+/** s */
+const cpuTime = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 };
+
+/** Until the agent says so. */
+const ready = (agent: ChildProcess): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let said = '';
+    const fail = (): void => reject(new Error(`the agent did not become ready: ${said.slice(-1000)}`));
+    const timer = setTimeout(fail, READY_MS);
+    const heard = (chunk: Buffer): void => {
+      said += chunk.toString();
+      if (!said.includes('ready: ')) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    agent.stdout!.on('data', heard);
+    agent.stderr!.on('data', heard);
+    agent.once('exit', fail);
+  });
 
 const figure = (name: string, value: number, unit: string, baseline: number | null): Figure => ({
   name,
@@ -92,87 +80,73 @@ const figure = (name: string, value: number, unit: string, baseline: number | nu
   ratio: baseline === null ? null : Number((value / baseline).toFixed(3)),
 });
 
-/** What watching fifty containers costs the agent: resident memory, and CPU time beside what its budget says. */
+/** What watching fifty containers costs the shipped agent: resident memory, and CPU time beside what its budget says. */
 export const bench = async (): Promise<Figure[]> => {
-  const groups = cgroupRoot();
-  if (groups === null) throw Object.assign(new Error('no control group can be made'), { code: 'PROCESS_UNSUPPORTED' });
-  const base = mkdtempSync(join(tmpdir(), 'attestream-agent-'));
-  const small: Small[] = [];
-  const stop = new AbortController();
+  const folder = mkdtempSync(join(tmpdir(), 'ats-bench-'));
+  const at = (name: string): string => join(folder, name);
+  const trace = at('trace');
+  const recorded = async (): Promise<{ readonly records: number; readonly bytes: number }> => {
+    const log = await openTrace(trace, { readOnly: true });
+    try {
+      let bytes = 0;
+      let records = 0;
+      for await (const batch of log.read({ topic: 'memory', partition: 0 }, 0, (await log.bounds('memory'))[0]!.end)) {
+        records += batch.length;
+        for (let i = 0; i < batch.length; i++) bytes += batch.values[2 * i + 1]! - batch.values[2 * i]!;
+      }
+      return { records, bytes };
+    } finally {
+      await log.close();
+    }
+  };
+  const { state } = await manufactureTpm(folder);
+  const engine = startEngine(at('docker'));
+  if (engine === null)
+    throw Object.assign(new Error('no container engine can be started'), { code: 'PROCESS_UNSUPPORTED' });
+  let swtpm: LocalSwtpm | null = null;
+  let agent: ChildProcess | null = null;
   try {
-    const program = join(base, 'program');
-    writeFileSync(`${program}.c`, SOURCE);
-    execFileSync('gcc', ['-O0', '-g', '-o', program, `${program}.c`]);
-    const libraries = [...execFileSync('ldd', [program], { encoding: 'latin1' }).matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(
-      (match) => match[1]!,
-    );
-    for (let i = 0; i < CONTAINERS; i++) small.push(startOne(base, program, libraries, groups));
-    await delay(500);
+    swtpm = await startSwtpm(state);
+    layRoot(at('root'));
+    const image = engine.importImage('bench:1', at('root'));
+    for (let i = 0; i < CONTAINERS; i++)
+      engine.docker('run', '--detach', '--network=none', '--pull=never', image, '/program');
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    writeFileSync(at('operator.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    writeFileSync(at('operator.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+    writeFileSync(at('policy.yaml'), POLICY);
+    attestream('topics', 'create', '--log', trace, '--partitions', '1');
+    attestream('policy', 'assign', at('policy.yaml'), '--log', trace, '--key', at('operator.pem'));
 
-    const before = process.memoryUsage.rss();
-    const log = memoryLog();
-    let bytes = 0;
-    let looks = 0;
-    // A log that keeps nothing: what is measured is the agent.
-    log.append = async (_to, entries) => {
-      for (const { value } of entries) bytes += value?.length ?? 0;
-      looks += entries.length;
-      return 0;
-    };
-    const policy = parsePolicy(POLICY, 'bench.yaml');
-    const part = memoryAgent({
-      containers: async () => small.map(({ id }) => ({ id, name: id.slice(0, 12), image: 'bench' })),
-      policies: {
-        basis: '',
-        rebase: '',
-        follow: async (_context, ready) => ready(),
-        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
-      },
-      budget: { looks: 200, cpu: CPU },
-      agent: 'bench',
-      partitions: 1,
+    const budget = ['--budget', '200/s', '--cpu', `${CPU}`];
+    const where = ['--log', trace, '--tpm', swtpm.address, '--state', at('run'), '--docker-host', engine.host];
+    agent = spawn(process.execPath, [CLI, 'agent', ...where, '--trust', at('operator.pub'), ...budget], {
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const offset = Date.now() * 1000 - boottimeMicros();
-    const context = {
-      ...{ log, host: 'bench', boot: '', stream: randomBytes(32), stop: stop.signal },
-      now: () => boottimeMicros() + offset,
-    };
-    const running = part.run(context);
-    running.catch(() => {});
+    await ready(agent);
+    const pid = agent.pid!;
+    const before = rss(pid);
     await delay(WARM_MS);
-    const [cpu, began, counted] = [process.cpuUsage(), performance.now(), looks];
+    const [counted, cpu, began] = [await recorded(), cpuTime(pid), performance.now()];
     let most = 0;
     for (let i = 0; i < MEASURE_MS / 500; i++) {
       await delay(500);
-      most = Math.max(most, process.memoryUsage.rss());
+      most = Math.max(most, rss(pid));
     }
-    const used = process.cpuUsage(cpu);
+    const used = cpuTime(pid) - cpu;
     const seconds = (performance.now() - began) / 1000;
-    const rate = (looks - counted) / seconds;
-    stop.abort();
-    await running;
+    const { records, bytes } = await recorded();
     return [
       figure('resident memory with 50 containers (baseline: the budget)', most / 1e6, 'MB', 120),
       figure('of which before the first was looked at', before / 1e6, 'MB', null),
-      figure(
-        'CPU share with 50 containers (baseline: their budgets)',
-        (used.user + used.system) / 1e6 / seconds,
-        'of one CPU',
-        CPU * CONTAINERS,
-      ),
-      figure('looks', rate, '/s', null),
-      figure('bytes per record', bytes / Math.max(1, looks), 'B', null),
+      figure('CPU share with 50 containers (baseline: their budgets)', used / seconds, 'of one CPU', CPU * CONTAINERS),
+      figure('records', (records - counted.records) / seconds, '/s', null),
+      figure('bytes per record', bytes / Math.max(1, records), 'B', null),
     ];
   } finally {
-    stop.abort();
-    for (const { child } of small) child.kill('SIGKILL');
-    await delay(300);
-    for (const { group } of small)
-      try {
-        rmdirSync(group);
-      } catch {
-        // Its process takes longer to go.
-      }
-    rmSync(base, { recursive: true, force: true });
+    agent?.kill('SIGTERM');
+    await swtpm?.stop();
+    engine.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 };

@@ -8,6 +8,7 @@ import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import { encodeRecord } from '../schemas/codec.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
+import { startEngine } from './engine.js';
 import type { Figure } from './figure.js';
 
 const ROUNDS = 10_000;
@@ -82,51 +83,22 @@ const figure = (name: string, value: number, baseline: number | null): Figure =>
   ratio: baseline === null ? null : Number((baseline / value).toFixed(0)),
 });
 
-/** An engine of its own for as long as it is measured; `pause` and `unpause` of a container with the same program. Null where there is none. */
+/** `pause` and `unpause` of a container with the same program. Null where no engine runs. */
 const dockerPause = (program: string, folder: string): number | null => {
   const root = join(folder, 'root');
-  const data = join(folder, 'docker');
-  for (const path of [root, data]) mkdirSync(path);
+  mkdirSync(root);
   execFileSync('gcc', ['-O0', '-static', '-o', join(root, 'program'), `${program}.c`]);
-  const host = `unix://${data}/docker.sock`;
-  const docker = (...args: string[]): string =>
-    execFileSync('docker', ['--host', host, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  writeFileSync(join(data, 'daemon.json'), '{}');
-  const paths = [
-    '--config-file',
-    'daemon.json',
-    '--data-root',
-    'data',
-    '--exec-root',
-    'exec',
-    '--pidfile',
-    'docker.pid',
-  ].map((word) => (word.startsWith('--') ? word : join(data, word)));
-  const quiet = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--ip-forward=false', '--ip-masq=false'];
-  const engine = spawn('dockerd', [...paths, '--host', host, ...quiet], { detached: true, stdio: 'ignore' });
-  engine.on('error', () => {});
+  const engine = startEngine(join(folder, 'docker'));
+  if (engine === null) return null;
   try {
-    for (let i = 0; i < 100 && peer(() => void docker('version')) === null; i++) nap(100);
-    const archive = join(folder, 'root.tar');
-    execFileSync('tar', ['-C', root, '-cf', archive, '.']);
-    const image = docker('import', archive);
-    const id = docker('run', '--detach', '--network=none', '--pull=never', image, '/program');
-    const took = peer(() => {
-      docker('pause', id);
-      docker('unpause', id);
+    const image = engine.importImage('bench:1', root);
+    const id = engine.docker('run', '--detach', '--network=none', '--pull=never', image, '/program');
+    return peer(() => {
+      engine.docker('pause', id);
+      engine.docker('unpause', id);
     });
-    docker('rm', '--force', id);
-    return took;
-  } catch {
-    return null;
   } finally {
-    if (engine.pid !== undefined) engine.kill('SIGTERM');
-    nap(3000);
-    try {
-      execFileSync('umount', [join(data, 'data')], { stdio: 'ignore' });
-    } catch {
-      // It was not mounted.
-    }
+    engine.stop();
   }
 };
 

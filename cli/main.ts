@@ -1,12 +1,20 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
+import { commandName } from './command-name.js';
 import { describeFailure } from './describe-failure.js';
 import { EXIT, exitCodeOf } from './exit.js';
+
+/** Commands that run beside a gateway's own programs for as long as it does. */
+const LASTING = new Set(['agent', 'record']);
 
 // Left alone, V8 lets garbage grow to several times of what lives: a gateway's memory is better spent. These bound the growth,
 // not the heap, so that a state which is really large still fits. Worker threads inherit them.
 setFlagsFromString('--heap-growing-percent=40');
-setFlagsFromString('--max-semi-space-size=8');
+if (LASTING.has(commandName(process.argv.slice(2)))) {
+  // Of what they make, little lives. The first is for threads that are started from here on, the second for this one.
+  setFlagsFromString('--max-semi-space-size=1');
+  setFlagsFromString('--semi-space-growth-factor=1');
+} else setFlagsFromString('--max-semi-space-size=8');
 
 const fail = (error: unknown): never => {
   process.stderr.write(`${describeFailure(error)}\n`);

@@ -1,54 +1,49 @@
 import { Command } from 'commander';
-import { register as agent } from './commands/agent.js';
-import { register as config } from './commands/config.js';
-import { register as copy } from './commands/copy.js';
-import { register as db } from './commands/db.js';
-import { register as demo } from './commands/demo.js';
-import { register as doctor } from './commands/doctor.js';
-import { register as evidence } from './commands/evidence.js';
-import { register as explain } from './commands/explain.js';
-import { register as host } from './commands/host.js';
-import { register as ima } from './commands/ima.js';
-import { register as importing } from './commands/import.js';
-import { register as look } from './commands/look.js';
-import { register as policy } from './commands/policy.js';
-import { register as processing } from './commands/process.js';
-import { register as record } from './commands/record.js';
-import { register as replay } from './commands/replay.js';
-import { register as roots } from './commands/roots.js';
-import { register as topics } from './commands/topics.js';
-import { register as trace } from './commands/trace.js';
-import { register as verdicts } from './commands/verdicts.js';
+import { commandName } from './command-name.js';
 import { type Io, setIo } from './io.js';
 import { outputFormat } from './output.js';
 import { version } from './version.js';
 
-/** Each adds one command (or a group of them) to the program. In the order of the help. */
-const COMMANDS: readonly ((program: Command) => void)[] = [
-  demo,
-  look,
-  record,
-  importing,
-  replay,
-  processing,
-  verdicts,
-  explain,
-  trace,
-  copy,
-  ima,
-  evidence,
-  policy,
-  agent,
-  host,
-  roots,
-  topics,
-  db,
-  config,
-  doctor,
-];
+type Register = (program: Command) => void;
 
-/** The command line of attestream. Errors are thrown, not printed; nothing ends the process. */
-export const buildProgram = (io: Io): Command => {
+/** Each adds one command (or a group of them) to the program. In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Register }>>> = {
+  demo: () => import('./commands/demo.js'),
+  look: () => import('./commands/look.js'),
+  record: () => import('./commands/record.js'),
+  import: () => import('./commands/import.js'),
+  replay: () => import('./commands/replay.js'),
+  process: () => import('./commands/process.js'),
+  verdicts: () => import('./commands/verdicts.js'),
+  explain: () => import('./commands/explain.js'),
+  trace: () => import('./commands/trace.js'),
+  copy: () => import('./commands/copy.js'),
+  ima: () => import('./commands/ima.js'),
+  evidence: () => import('./commands/evidence.js'),
+  policy: () => import('./commands/policy.js'),
+  agent: () => import('./commands/agent.js'),
+  host: () => import('./commands/host.js'),
+  roots: () => import('./commands/roots.js'),
+  topics: () => import('./commands/topics.js'),
+  db: () => import('./commands/db.js'),
+  config: () => import('./commands/config.js'),
+  doctor: () => import('./commands/doctor.js'),
+};
+
+/**
+ * The names of the commands that a command line needs: its own, or all of them where it names none, as for help and suggestions.
+ * What the others import is time at each start, and on a gateway memory for as long as the agent runs.
+ */
+const needed = (argv: readonly string[]): readonly string[] => {
+  const name = commandName(argv);
+  return Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
+};
+
+/**
+ * The command line of attestream, with the commands that `argv` needs; all by default. Errors are thrown, not printed; nothing
+ * ends the process.
+ */
+export const buildProgram = async (io: Io, argv: readonly string[] = []): Promise<Command> => {
   const program = new Command('attestream')
     .description(
       'Trusted start-up and runtime verification for IoT programs in Docker containers, as one event-sourced stream.',
@@ -75,6 +70,6 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 findings, 
 3 infrastructure, 130 interrupted. Settings: flags, then ATTESTREAM_* variables, then attestream.config.yaml.`,
     );
   setIo(program, io);
-  for (const register of COMMANDS) register(program);
+  for (const name of needed(argv)) (await COMMANDS[name]!()).register(program);
   return program;
 };

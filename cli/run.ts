@@ -6,8 +6,8 @@ import { buildProgram } from './program.js';
 
 /** Runs one command line against given streams. Returns the exit code; never throws. */
 export const runWith = async (argv: readonly string[], io: Io): Promise<number> => {
-  const program = buildProgram(io);
   try {
+    const program = await buildProgram(io, argv);
     await program.parseAsync([...argv], { from: 'user' });
     return EXIT.ok;
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { buildProgram } from '../../cli/program.js';
 import { readText } from '../support/sources.js';
 
-const program = buildProgram({
+const program = await buildProgram({
   stdout: new PassThrough(),
   stderr: new PassThrough(),
   env: {},
