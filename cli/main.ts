@@ -13,7 +13,10 @@ setFlagsFromString('--heap-growing-percent=40');
 if (LASTING.has(commandName(process.argv.slice(2)))) {
   // Of what they make, little lives. The first is for threads that are started from here on, the second for this one.
   setFlagsFromString('--max-semi-space-size=1');
-  setFlagsFromString('--semi-space-growth-factor=1');
+  const stay = (): void => setFlagsFromString('--semi-space-growth-factor=1');
+  stay();
+  // The heap of each new thread sets it back for all.
+  process.on('worker', (worker) => worker.once('online', stay));
 } else setFlagsFromString('--max-semi-space-size=8');
 
 const fail = (error: unknown): never => {
