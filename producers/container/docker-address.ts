@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { AttestreamError } from '../../schemas/errors.js';
 
-/** Where an engine listens, in the shape that its client library takes. */
+/** Where an engine listens, as requests take it. */
 export type DockerAddress =
   | { readonly socketPath: string }
   | {
