@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly register: Regis
  * What the others import is time at each start, and on a gateway memory for as long as the agent runs.
  */
 const needed = (argv: readonly string[]): readonly string[] => {
+  if (argv[0] === '--version') return [];
   const name = commandName(argv);
   return Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
 };

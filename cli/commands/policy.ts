@@ -2,22 +2,31 @@ import type { Command } from 'commander';
 import { assignPolicy, withdrawAssignment } from '../../processors/run/assign-policy.js';
 import { checkPolicy } from '../../schemas/policy/check.js';
 import { parseSelector } from '../../schemas/policy/selector.js';
+import { pinnedKeys } from '../../schemas/signed.js';
+import { gather } from '../arguments.js';
 import { requiredSetting } from '../configuration.js';
 import { examples } from '../examples.js';
 import { Findings } from '../exit.js';
 import { openLog } from '../open-log.js';
 import { outputOf } from '../output.js';
-import { readPrivateKey } from '../pinned-keys.js';
+import { readPrivateKey, readPublicKey } from '../pinned-keys.js';
 import { registerExportKeylime, registerImportKeylime } from '../policy-keylime.js';
 import { registerShow } from '../policy-show.js';
 import { isOfHosts, readAnyPolicy } from '../read-policy.js';
 
 interface AssignOptions {
   readonly key: string;
+  readonly trust?: readonly string[];
   readonly selector: string;
   readonly id?: string;
   readonly rebase?: boolean;
 }
+
+/** Whose assignments count besides one's own, and where it is told of others. */
+const others = ({ trust = [] }: Pick<AssignOptions, 'trust'>, command: Command) => ({
+  trusted: pinnedKeys(trust.map(readPublicKey)),
+  onNote: (note: string) => outputOf(command).tell(`attestream: ${note}`),
+});
 
 export const register = (program: Command): void => {
   const policy = program.command('policy').description('policies: what processes may do, and what hosts must be');
@@ -56,6 +65,7 @@ export const register = (program: Command): void => {
     .option('--log <uri>', 'kafka://HOST:PORT[,HOST:PORT] or a folder')
     .option('--registry <url>', 'schema registry, for Kafka')
     .requiredOption('--key <file>', 'private key (PEM, Ed25519) whose public half the processors trust')
+    .option('--trust <file>', 'public key of a colleague who assigns policies too; may be given several times', gather)
     .option('--selector <selector>', 'host=…,image=…,binary=…,container=… globs; default: every process', '')
     .option('--id <name>', "name of the assignment; a new one of that name replaces it (default: the policy's id)")
     .option('--rebase', 'running processes go over to it too, from an unknown state')
@@ -77,7 +87,15 @@ export const register = (program: Command): void => {
       try {
         const { selector, rebase = false } = options;
         await outputOf(command).object(
-          await assignPolicy({ log, policy, key, selector, rebase, id: options.id ?? policy.id }),
+          await assignPolicy({
+            log,
+            policy,
+            key,
+            selector,
+            rebase,
+            id: options.id ?? policy.id,
+            ...others(options, command),
+          }),
         );
       } finally {
         await log.close();
@@ -91,6 +109,7 @@ export const register = (program: Command): void => {
     .option('--log <uri>', 'kafka://HOST:PORT[,HOST:PORT] or a folder')
     .option('--registry <url>', 'schema registry, for Kafka')
     .requiredOption('--key <file>', 'private key (PEM, Ed25519) whose public half the processors trust')
+    .option('--trust <file>', 'public key of a colleague who assigns policies too; may be given several times', gather)
     .addHelpText(
       'after',
       examples([
@@ -98,11 +117,11 @@ export const register = (program: Command): void => {
         'running processes keep it to their end, unless it was assigned with --rebase',
       ]),
     )
-    .action(async (id: string, options: Pick<AssignOptions, 'key'>, command: Command) => {
+    .action(async (id: string, options: Pick<AssignOptions, 'key' | 'trust'>, command: Command) => {
       const key = readPrivateKey(options.key);
       const log = await openLog(requiredSetting(command, 'log'), { command });
       try {
-        await outputOf(command).object(await withdrawAssignment({ log, key, id }));
+        await outputOf(command).object(await withdrawAssignment({ log, key, id, ...others(options, command) }));
       } finally {
         await log.close();
       }

@@ -62,7 +62,7 @@ realPart('build', distProbe)('a replay that keeps its state', () => {
     const events = join(folder, 'calls.ndjson');
     writeWorkload(events, {
       seed: 8,
-      events: 60_000,
+      events: 36_000,
       hosts: 9,
       processesPerHost: 4,
       perMille: { wrong: 3, late: 40, unknown: 10, pause: 1 },
