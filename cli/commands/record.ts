@@ -87,6 +87,7 @@ export const register = (program: Command): void => {
         log,
         stop: stopOf(command),
         onLook: () => progress.update(0, 0, ++looks),
+        onTrouble: (message) => out.tell(`attestream: ${message}`),
         ...(options.for === undefined ? {} : { for: options.for }),
         ...(options.budget === undefined ? {} : { budget: options.budget }),
         ...(options.cpu === undefined ? {} : { cpu: options.cpu }),

@@ -6,6 +6,7 @@ import type { EventLog } from '../../infra/log/event-log.js';
 import { memoryLog } from '../../infra/log/memory-log.js';
 import { record, recordCommand } from '../../producers/memory/record/record.js';
 import { openTarget } from '../../producers/memory/sample/look.js';
+import { AttestreamError } from '../../schemas/errors.js';
 import { parsePolicy } from '../../schemas/policy/parse.js';
 import type { Look, ProcessEvent, StreamOpened } from '../../schemas/records.js';
 import { partitionOf } from '../../schemas/topics.js';
@@ -135,6 +136,24 @@ suite(`recording a live program ${noCompiler}`, () => {
   test('a program that cannot be started says so', async () => {
     const missing = recordCommand(join(folder, 'missing'), [], { policy, log: memoryLog() });
     await expect(missing).rejects.toMatchObject({ code: 'PROCESS_START_FAILED' });
+  });
+
+  test('a log that is away for a while is met again, with nothing lost', async () => {
+    const log = memoryLog();
+    const append = log.append.bind(log);
+    let away = 2;
+    log.append = async (to, entries) => {
+      if (away-- > 0) throw new AttestreamError('KAFKA_UNREACHABLE', 'nobody answers');
+      return append(to, entries);
+    };
+    const troubles: string[] = [];
+    const options = { policy, log, budget: 100, onTrouble: (message: string) => troubles.push(message) };
+    const recorded = await recordCommand(device, ['--cycles', '2'], options);
+    expect(recorded).toMatchObject({ ended: true, exitCode: 0 });
+    expect(troubles).toHaveLength(2);
+    const told = await readAll(log, recorded.host);
+    expect(told.map(({ value }) => value.seq)).toEqual(told.map((_, seq) => seq));
+    expect(told.filter(({ name }) => name === 'Look')).toHaveLength(recorded.looks);
   });
 
   test('a log that refuses ends the recording with its error', async () => {

@@ -8,6 +8,7 @@ import type { Policy } from '../../../schemas/policy/policy.js';
 import type { Look } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import { beginStream, type HostIdentity, hostIdentity } from '../../identity/host.js';
+import { EventStream } from '../../stream/event-stream.js';
 import type { Lateness } from '../sample/sampler-messages.js';
 import { spawnStopped } from '../sample/spawn-stopped.js';
 import { startSampler } from '../sample/start-sampler.js';
@@ -15,7 +16,6 @@ import { lookRules } from './look-rules.js';
 import { followPredictions } from './prediction-feed.js';
 import { ProcessWatch, type Watched } from './process-watch.js';
 import { Recording } from './recording.js';
-import { StreamWriter } from './stream-writer.js';
 
 export interface RecordOptions {
   /** Names the functions whose parameters are read, and which of them may leave the host; null: names of functions only. */
@@ -31,6 +31,8 @@ export interface RecordOptions {
   readonly image?: string;
   readonly stop?: AbortSignal;
   readonly onLook?: (look: Omit<Look, 'stream' | 'seq'>) => void;
+  /** Told when the log cannot be reached, and that it will be tried again. */
+  readonly onTrouble?: (message: string) => void;
   /** Partitions of the topic `memory` if it must be created. */
   readonly partitions?: number;
   readonly host?: HostIdentity;
@@ -71,8 +73,9 @@ const VERSION = ((): string => {
 /** The program behind a process must be reached within this time after it was let go. */
 const EXEC_DEADLINE_MICROS = 10_000_000;
 
-/** ms between looks for processes that began or ended. */
+/** ms between looks for processes that began or ended, and that a record may wait for others. */
 const SCAN_MS = 20;
+const LINGER_MS = 100;
 
 /**
  * Records looks at a running process and all that it starts, or at all processes of a container (its full id), until they
@@ -113,8 +116,14 @@ const recordWatched = async (
   const { log, policy, image = '', budget = 200, cpu = Number.POSITIVE_INFINITY, onLook } = options;
   const applies = policy !== null && (policy.image === null || globMatches(policy.image, image));
   const rules = applies ? lookRules([policy]) : null;
-  const writer = await StreamWriter.open(log, stream, identity.host, options.partitions);
-  writer.put('StreamOpened', {
+  const { stop, onTrouble, partitions } = options;
+  const events = await EventStream.open({
+    ...{ log, topic: 'memory', stream, host: identity.host },
+    ...(stop === undefined ? {} : { stop }),
+    ...(onTrouble === undefined ? {} : { onTrouble }),
+    ...(partitions === undefined ? {} : { partitions }),
+  });
+  events.put('StreamOpened', {
     at: start + offset,
     kind: 'record',
     boot: identity.boot,
@@ -128,7 +137,7 @@ const recordWatched = async (
   options.stop?.addEventListener('abort', halt, { once: true });
   const recording = new Recording({
     sampler,
-    sink: writer,
+    sink: events,
     watch: new ProcessWatch(watched),
     offset,
     rulesFor: () => rules,
@@ -138,7 +147,12 @@ const recordWatched = async (
     ...(onLook === undefined ? {} : { onLook }),
   });
   let failure: unknown;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    halt();
+  };
   let scanning: NodeJS.Timeout | undefined;
+  let flushing: NodeJS.Timeout | undefined;
   let over: NodeJS.Timeout | undefined;
   try {
     recording.scan(program === null ? null : boottimeMicros() + EXEC_DEADLINE_MICROS);
@@ -157,11 +171,15 @@ const recordWatched = async (
       over = setTimeout(halt, Math.ceil(options.for / 1000));
     };
     if (options.stop?.aborted === true) halt();
-    scanning = setInterval(() => recording.scan(), SCAN_MS);
-    void followPredictions(log, identity.host, (one) => recording.predict(one), finish.signal).catch((error) => {
-      failure ??= error;
-      halt();
-    });
+    scanning = setInterval(() => {
+      try {
+        recording.scan();
+      } catch (error) {
+        fail(error);
+      }
+    }, SCAN_MS);
+    flushing = setInterval(() => void events.flush().catch(fail), LINGER_MS);
+    void followPredictions(log, identity.host, (one) => recording.predict(one), finish.signal).catch(fail);
     const ending = new Promise<null>((resolve) => finish.signal.addEventListener('abort', () => resolve(null)));
     while (!finish.signal.aborted && recording.following.length > 0) {
       const batch = await Promise.race([sampler.told(), ending]);
@@ -177,7 +195,7 @@ const recordWatched = async (
       await recording.take(batch, () => (finish.signal.aborted ? Number.NEGATIVE_INFINITY : until));
     }
     if (failure !== undefined) throw failure;
-    await writer.flush();
+    await events.flush();
     const none = { median: 0, p99: 0 };
     const lateness = recording.lateness ?? { ...none, predicted: none };
     return { ...recording.counts, ended, process, host: identity.host, lateness };
@@ -185,6 +203,7 @@ const recordWatched = async (
     throw explained(error, program?.command);
   } finally {
     clearInterval(scanning);
+    clearInterval(flushing);
     clearTimeout(over);
     options.stop?.removeEventListener('abort', halt);
     halt();
