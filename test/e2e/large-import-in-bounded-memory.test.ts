@@ -39,7 +39,7 @@ realPart('build', distProbe)('a million events of a thousand processes', () => {
     );
     const peaks = { imported: imported.peak, plain: plain.peak, kept: kept.peak };
     expect(Object.entries(peaks).filter(([, peak]) => peak === 0 || peak > LIMIT)).toEqual([]);
-  }, 180_000);
+  }, 420_000);
 });
 
 const scriptProbe = (): string | null =>
