@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { openTrace } from '../infra/log/trace/trace-log.js';
 import { type LocalSwtpm, startSwtpm } from '../producers/attestation/emulator/local-swtpm.js';
 import { manufactureTpm } from '../producers/attestation/emulator/manufacture.js';
-import { startEngine } from './engine.js';
+import { startEngine } from './docker.js';
 import type { Figure } from './figure.js';
 
 const CONTAINERS = 50;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import type { Figure } from './figure.js';
+import { nap } from './nap.js';
 
 /**
  * Waits as programs of devices do, in epoll_wait and in recv with a time-out, counts what interrupts them, and notes how much
@@ -95,9 +96,6 @@ export class Waiter {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
-
-const idle = new Int32Array(new SharedArrayBuffer(4));
-const nap = (ms: number): void => void Atomics.wait(idle, 0, 0, ms);
 
 interface Segment {
   /** ns per cycle. */

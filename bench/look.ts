@@ -8,11 +8,11 @@ import { openTarget, type Target } from '../producers/memory/sample/look.js';
 import { ThreadFiles } from '../producers/memory/sample/thread-files.js';
 import { encodeRecord } from '../schemas/codec.js';
 import { parsePolicy } from '../schemas/policy/parse.js';
-import { startEngine } from './engine.js';
+import { startEngine } from './docker.js';
 import type { Figure } from './figure.js';
+import { nap } from './nap.js';
 
 const ROUNDS = 10_000;
-const nap = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /** Waits in a timed system call under ten frames of its own, with values of the usual kinds: `poll` and `main` are the outermost two. */
 const SOURCE = `#include <poll.h>

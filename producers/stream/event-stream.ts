@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Entry, EventLog } from '../../infra/log/event-log.js';
 import { encodeRecord } from '../../schemas/codec.js';
-import { AttestreamError, isAttestreamError } from '../../schemas/errors.js';
+import { AttestreamError } from '../../schemas/errors.js';
 import { CHAIN_START, nextChainHead } from '../../schemas/event-chain.js';
 import type { ChainHead, RecordName, Records } from '../../schemas/records.js';
 import { DEFAULT_PARTITIONS, partitionOf, type TopicName } from '../../schemas/topics.js';
+import { isLogAway } from './keep-trying.js';
 
 /** Records in one append. */
 const BATCH = 256;
@@ -106,11 +107,11 @@ export class EventStream {
         this.#waiting.splice(0, batch.length);
       } catch (error) {
         // An append that failed half-way is repeated as a whole: readers drop numbers that they have seen.
-        if (!isAttestreamError(error, 'KAFKA_UNREACHABLE') && !isAttestreamError(error, 'REGISTRY_UNREACHABLE')) {
+        if (!isLogAway(error)) {
           this.#failure = error;
           return;
         }
-        onTrouble?.(`${error.message}; ${this.#waiting.length} records wait`);
+        onTrouble?.(`${(error as Error).message}; ${this.#waiting.length} records wait`);
         await delay(RETRY_MS, undefined, stop === undefined ? {} : { signal: stop }).catch(() => {});
         if (stop?.aborted === true) {
           this.#failure = new AttestreamError('LOG_CLOSED', `${this.#waiting.length} records were not sent`);

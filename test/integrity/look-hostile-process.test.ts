@@ -32,14 +32,17 @@ suite(`processes that make it hard ${noCompiler}`, () => {
   test('a process whose first thread has ended is looked at through the others, from the start and in the middle', () => {
     const { pid } = start(
       program(`#include <pthread.h>
+        #include <signal.h>
         #include <unistd.h>
         void work(int id) { for (;;) usleep(200000); (void)id; }
         static void *run(void *x) { work(7); return x; }
-        int main(void) { pthread_t t; pthread_create(&t, 0, run, 0); usleep(400000); pthread_exit(0); }`),
+        int main(void) { pthread_t t; sigset_t told; int which; sigemptyset(&told); sigaddset(&told, SIGUSR1);
+          sigprocmask(SIG_BLOCK, &told, 0); pthread_create(&t, 0, run, 0); sigwait(&told, &which); pthread_exit(0); }`),
     );
     until(() => readdirSync(`/proc/${pid}/task`).length === 2);
     const early = openTarget(pid);
     expect(early.look().threads).toHaveLength(2);
+    process.kill(pid, 'SIGUSR1');
     until(() => readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z '));
     for (const target of [early, openTarget(pid)]) {
       let look = target.look();

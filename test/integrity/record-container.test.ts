@@ -7,7 +7,7 @@ import type { EventLog } from '../../infra/log/event-log.js';
 import { memoryLog } from '../../infra/log/memory-log.js';
 import { assignPolicy, withdrawAssignment } from '../../processors/run/assign-policy.js';
 import { boottimeMicros } from '../../producers/identity/boottime.js';
-import { memoryAgent } from '../../producers/memory/agent.js';
+import { memoryAgent, type WatchedContainer } from '../../producers/memory/agent.js';
 import { AssignedPolicies } from '../../producers/memory/assigned/assigned-policies.js';
 import { record } from '../../producers/memory/record/record.js';
 import { decodeRecord } from '../../schemas/codec.js';
@@ -53,6 +53,25 @@ const policy = parsePolicy(
   `{ id: c, image: "supervisor*", functions: { supervise: { parameters: { round: clear } }, help: { parameters: { times: clear } } }, machine: { initial: a, states: { a: { on: { supervise: a, help: a } } } } }`,
   'c.yaml',
 );
+
+/** The agent's part at work, with the policy in force for every container. */
+const watching = (log: EventLog, named: () => readonly WatchedContainer[], looks: number, stop: AbortSignal) => {
+  const part = memoryAgent({
+    containers: async () => named(),
+    policies: {
+      basis: '',
+      rebase: '',
+      follow: async (_context, ready) => ready(),
+      of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
+    },
+    budget: { looks, cpu: 0.2 },
+    agent: 'test',
+    partitions: 1,
+  });
+  const offset = Date.now() * 1000 - boottimeMicros();
+  const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 7) };
+  return { part, running: part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop }) };
+};
 
 realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('recording containers', () => {
   let engine: DockerEngine;
@@ -135,21 +154,7 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
       { id: first, name: 'first', image },
       { id: second, name: 'second', image },
     ];
-    const part = memoryAgent({
-      containers: async () => named,
-      policies: {
-        basis: '',
-        rebase: '',
-        follow: async (_context, ready) => ready(),
-        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
-      },
-      budget: { looks: 50, cpu: 0.2 },
-      agent: 'test',
-      partitions: 1,
-    });
-    const offset = Date.now() * 1000 - boottimeMicros();
-    const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 7) };
-    const running = part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop: stop.signal });
+    const { part, running } = watching(log, () => named, 50, stop.signal);
     await new Promise((resolve) => setTimeout(resolve, 2000));
     named = named.slice(0, 1);
     await new Promise((resolve) => setTimeout(resolve, 1600));
@@ -172,21 +177,7 @@ realPart('docker', () => (noCompiler === '' ? dockerProbe() : noCompiler))('reco
     const stop = new AbortController();
     const brief = engine.run('supervisor:1', { name: 'brief' }, '/main');
     let named = [{ id: brief, name: 'brief', image: 'supervisor:1' }];
-    const part = memoryAgent({
-      containers: async () => named,
-      policies: {
-        basis: '',
-        rebase: '',
-        follow: async (_context, ready) => ready(),
-        of: () => ({ policies: [policy], ofBinary: false, waiting: false }),
-      },
-      budget: { looks: 0.1, cpu: 0.2 },
-      agent: 'test',
-      partitions: 1,
-    });
-    const offset = Date.now() * 1000 - boottimeMicros();
-    const identity = { host: 'h', boot: 'b', stream: Buffer.alloc(32, 9) };
-    const running = part.run({ log, ...identity, now: () => boottimeMicros() + offset, stop: stop.signal });
+    const { running } = watching(log, () => named, 0.1, stop.signal);
     const events = (kind: string) => told.filter(({ name, value }) => name === 'ProcessEvent' && value.kind === kind);
     for (let i = 0; i < 100 && events('found').length === 0; i++)
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -9,6 +9,7 @@ import { isSigned, type PinnedKeys } from '../../../schemas/signed.js';
 import { partitionOf } from '../../../schemas/topics.js';
 import type { AgentContext } from '../../agent.js';
 import { keepTrying } from '../../stream/keep-trying.js';
+import { together } from '../../stream/together.js';
 import { PolicyDocuments } from './policy-documents.js';
 import type { HeldPolicies, PolicySource } from './policy-source.js';
 
@@ -91,12 +92,9 @@ export class AssignedPolicies implements PolicySource {
 
   async follow({ log, host, stop }: AgentContext, ready: () => void): Promise<void> {
     const { onNote } = this.#options;
-    // Whichever half fails ends the other.
-    const failed = new AbortController();
-    const halt = AbortSignal.any([stop, failed.signal]);
     let next = 0;
     let partition = -1;
-    const read = async (until: number | 'follow'): Promise<void> => {
+    const read = async (until: number | 'follow', halt: AbortSignal): Promise<void> => {
       for await (const found of typedRecords(log, { topic: TOPIC, partition }, ['Assignment'], next, until, halt)) {
         next = found.offset + 1;
         this.take(found.record);
@@ -105,31 +103,31 @@ export class AssignedPolicies implements PolicySource {
     const catchUp = async (): Promise<true | null> => {
       const bounds = await log.bounds(TOPIC);
       if (bounds.length === 0) {
-        await delay(ASK_MS, undefined, { signal: halt }).catch(() => {});
+        await delay(ASK_MS, undefined, { signal: stop }).catch(() => {});
         return null;
       }
       partition = partitionOf(host, bounds.length);
       const { first, end } = bounds[partition]!;
       next = Math.max(next, first);
-      await read(end);
+      await read(end, stop);
       next = Math.max(next, end);
       await this.look(log);
       return true;
     };
     let caughtUp: true | null | undefined = null;
-    while (caughtUp === null) caughtUp = await keepTrying(catchUp, halt, onNote);
+    while (caughtUp === null) caughtUp = await keepTrying(catchUp, stop, onNote);
     if (caughtUp === undefined) return;
     this.#ready = true;
     ready();
-    const guarded = async (part: () => Promise<void>): Promise<void> => {
-      try {
-        await keepTrying(part, halt, onNote);
-      } catch (error) {
-        failed.abort();
-        throw error;
-      }
-    };
-    await Promise.all([guarded(() => read('follow')), guarded(() => this.#askForDocuments(log, halt))]);
+    await together(
+      stop,
+      async (halt) => {
+        await keepTrying(() => read('follow', halt), halt, onNote);
+      },
+      async (halt) => {
+        await keepTrying(() => this.#askForDocuments(log, halt), halt, onNote);
+      },
+    );
   }
 
   async #askForDocuments(log: EventLog, stop: AbortSignal): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AttestreamError } from '../../../schemas/errors.js';
+import { binaryPathIfAny } from '../locate/binary-path.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { type Mapping, mappingAt, parseMaps, parseStat, parseSyscall, type Registers } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
@@ -145,7 +146,7 @@ export const saveCapture = (pid: number, folder: string, at: number, options: Sa
   const source = liveImageSource(pid);
   const image = new ProcessImage(source);
   try {
-    const exe = readExe(pid);
+    const exe = binaryPathIfAny(pid);
     const touched = new TouchedMemory((address, length) => source.memory(address, length));
     const threads: SavedThread[] = [];
     const tids = readdirSync(`/proc/${pid}/task`).map(Number).slice(0, MAX_THREADS);
@@ -200,13 +201,5 @@ export const saveCapture = (pid: number, folder: string, at: number, options: Sa
     return { folder, threads, digest: sha256(manifest), missing: programs.missing };
   } finally {
     image.close();
-  }
-};
-
-const readExe = (pid: number): string => {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
-  } catch {
-    return '';
   }
 };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { containerOf } from '../../identity/container.js';
 import { parseStat } from '../locate/proc-files.js';
+import { ended, readStat } from '../sample/living-thread.js';
 
 /** A process that belongs to what is watched. */
 export interface WatchedProcess {
@@ -97,10 +98,6 @@ const read = (pid: number): Omit<WatchedProcess, 'container'> | null => {
 
 /** Whether a process still runs: its number may be another's by now, or be kept by a parent that has not asked for its end. */
 export const isAlive = ({ pid, startTime }: Pick<WatchedProcess, 'pid' | 'startTime'>): boolean => {
-  try {
-    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-    return stat?.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X';
-  } catch {
-    return false;
-  }
+  const stat = readStat(`/proc/${pid}`);
+  return stat?.startTime === startTime && !ended(stat);
 };

@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EventLog } from '../../../infra/log/event-log.js';
 import { AttestreamError, isAttestreamError } from '../../../schemas/errors.js';
-import { globMatches } from '../../../schemas/policy/glob.js';
 import type { Policy } from '../../../schemas/policy/policy.js';
+import { policyCovers } from '../../../schemas/policy/selector.js';
 import type { Look } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import { beginStream, type HostIdentity, hostIdentity } from '../../identity/host.js';
 import { EventStream } from '../../stream/event-stream.js';
+import { every } from '../../stream/together.js';
 import type { Lateness } from '../sample/sampler-messages.js';
 import { spawnStopped } from '../sample/spawn-stopped.js';
 import { startSampler } from '../sample/start-sampler.js';
@@ -114,7 +115,8 @@ const recordWatched = async (
   const identity = options.host ?? hostIdentity();
   const { stream, offset, start } = beginStream(identity);
   const { log, policy, image = '', budget = 200, cpu = Number.POSITIVE_INFINITY, onLook } = options;
-  const applies = policy !== null && (policy.image === null || globMatches(policy.image, image));
+  // Which binary a process runs is asked where it is looked at.
+  const applies = policy !== null && policyCovers({ ...policy, binary: 'any' }, { image, binary: '' });
   const rules = applies ? lookRules([policy]) : null;
   const { stop, onTrouble, partitions } = options;
   const events = await EventStream.open({
@@ -151,8 +153,6 @@ const recordWatched = async (
     failure ??= error;
     halt();
   };
-  let scanning: NodeJS.Timeout | undefined;
-  let flushing: NodeJS.Timeout | undefined;
   let over: NodeJS.Timeout | undefined;
   try {
     recording.scan(program === null ? null : boottimeMicros() + EXEC_DEADLINE_MICROS);
@@ -171,14 +171,8 @@ const recordWatched = async (
       over = setTimeout(halt, Math.ceil(options.for / 1000));
     };
     if (options.stop?.aborted === true) halt();
-    scanning = setInterval(() => {
-      try {
-        recording.scan();
-      } catch (error) {
-        fail(error);
-      }
-    }, SCAN_MS);
-    flushing = setInterval(() => void events.flush().catch(fail), LINGER_MS);
+    void every(SCAN_MS, finish.signal, () => recording.scan()).catch(fail);
+    void every(LINGER_MS, finish.signal, () => events.flush()).catch(fail);
     void followPredictions(log, identity.host, (one) => recording.predict(one), finish.signal).catch(fail);
     const ending = new Promise<null>((resolve) => finish.signal.addEventListener('abort', () => resolve(null)));
     while (!finish.signal.aborted && recording.following.length > 0) {
@@ -202,8 +196,6 @@ const recordWatched = async (
   } catch (error) {
     throw explained(error, program?.command);
   } finally {
-    clearInterval(scanning);
-    clearInterval(flushing);
     clearTimeout(over);
     options.stop?.removeEventListener('abort', halt);
     halt();

@@ -1,7 +1,7 @@
-import { readlinkSync } from 'node:fs';
 import { AttestreamError, type ErrorCode } from '../../../schemas/errors.js';
 import type { Look, Micros, Prediction, ProcessEvent, RecordName, Records } from '../../../schemas/records.js';
 import { boottimeMicros } from '../../identity/boottime.js';
+import { binaryPathIfAny } from '../locate/binary-path.js';
 import type { Lateness, SamplerTold } from '../sample/sampler-messages.js';
 import type { SamplerThread } from '../sample/start-sampler.js';
 import type { Budget } from '../schedule/rate-controller.js';
@@ -53,15 +53,6 @@ interface Subject {
 /** Processes followed at once; more are told of as a gap. */
 const MAX_PROCESSES = 1024;
 const MAX_PREDICTIONS = 1024;
-
-/** Path of the binary as the sampling thread tells it; '' for a process that has gone. */
-const binaryOf = (pid: number): string => {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
-  } catch {
-    return '';
-  }
-};
 
 /** Turns processes that come, run and go into events: asks the sampling thread to look at each, and writes what it tells. */
 export class Recording {
@@ -118,7 +109,7 @@ export class Recording {
         image: imageOf(container),
         binary: '',
         opened: false,
-        rules: rulesFor(container, binaryOf(pid)),
+        rules: rulesFor(container, binaryPathIfAny(pid)),
       };
       this.#byPid.set(pid, subject);
       this.counts.processes++;
@@ -155,7 +146,7 @@ export class Recording {
 
   #reconsider(id: number, subject: Subject): void {
     const { pid, container } = subject.process;
-    const rules = this.#options.rulesFor(container, subject.binary === '' ? binaryOf(pid) : subject.binary);
+    const rules = this.#options.rulesFor(container, subject.binary === '' ? binaryPathIfAny(pid) : subject.binary);
     if (rules?.name === subject.rules?.name) return;
     subject.rules = rules;
     this.#subjects.delete(id);

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync } from 'node:fs';
 import { AttestreamError, type ErrorCode, isAttestreamError } from '../../../schemas/errors.js';
 import { boottimeMicros } from '../../identity/boottime.js';
 import { sourceOfFile } from '../elf/byte-source.js';
 import { parseElf } from '../elf/elf.js';
+import { binaryPath } from '../locate/binary-path.js';
 import { liveImageSource } from '../locate/image-source.js';
 import { syscallArguments } from '../locate/proc-files.js';
 import { ProcessImage } from '../locate/process-image.js';
@@ -154,7 +155,7 @@ export class Target {
           'PROCESS_UNSUPPORTED',
           `process ${this.pid} is a program for ${architecture?.name ?? `machine ${machine}`}; on this host only those for ${HERE} can be looked at live`,
         );
-      return readlinkSync(`/proc/${via}/exe`).replace(/ \(deleted\)$/, '');
+      return binaryPath(via);
     } catch (error) {
       throw translate(this.pid, error);
     } finally {

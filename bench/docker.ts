@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nap } from './nap.js';
 
 /** A container engine of a benchmark's own. */
 export interface Engine {
@@ -13,9 +14,6 @@ export interface Engine {
   /** Removes all containers and ends. */
   stop(): void;
 }
-
-const idle = new Int32Array(new SharedArrayBuffer(4));
-const nap = (ms: number): void => void Atomics.wait(idle, 0, 0, ms);
 
 const READY_MS = 10_000;
 
